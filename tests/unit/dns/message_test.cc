@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proxy/dns/message.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace danegate::dns {
+namespace {
+
+using dane::RrType;
+
+constexpr std::int64_t kNow = 1'800'000'000;
+
+std::string be(std::uint64_t value, int size) {
+  std::string out;
+  for (int i = size - 1; i >= 0; --i) out.push_back(static_cast<char>(value >> (8 * i) & 0xFF));
+  return out;
+}
+std::string wire(std::string_view name) {
+  return dane::DomainName::parse(name).value().wire();
+}
+std::string rr(std::string_view owner, unsigned type, std::uint32_t ttl, const std::string& rdata) {
+  return wire(owner) + be(type, 2) + be(1, 2) + be(ttl, 4) + be(rdata.size(), 2) + rdata;
+}
+std::string rrsig(std::string_view owner, unsigned covered, std::uint32_t ttl, std::uint32_t original,
+                  std::int64_t expires_in) {
+  return rr(owner, 46, ttl,
+            be(covered, 2) + be(0x0D02, 2) + be(original, 4) + be(static_cast<std::uint32_t>(kNow + expires_in), 4) +
+                be(0, 4) + be(1, 2) + wire("example") + "sig");
+}
+std::string soa(std::uint32_t ttl, std::uint32_t minimum) {
+  return rr("example", 6, ttl,
+            wire("ns.example") + wire("root.example") + be(1, 4) + std::string(12, 0) + be(minimum, 4));
+}
+
+struct Parts {
+  std::vector<std::string> answer;
+  std::vector<std::string> authority;
+  unsigned flags = 0x8180;
+  std::string_view asked = "mx.example";
+  RrType type = RrType::A;
+};
+
+std::string packet(const Parts& parts) {
+  std::string out = be(4711, 2) + be(parts.flags, 2) + be(1, 2) + be(parts.answer.size(), 2) +
+                    be(parts.authority.size(), 2) + be(0, 2) + wire(parts.asked) +
+                    be(static_cast<unsigned>(parts.type), 2) + be(1, 2);
+  for (const auto& record : parts.answer) out += record;
+  for (const auto& record : parts.authority) out += record;
+  return out;
+}
+
+std::expected<Response, std::string> read(const std::string& octets, std::string_view name = "mx.example",
+                                          RrType type = RrType::A) {
+  return read_response({reinterpret_cast<const std::uint8_t*>(octets.data()), octets.size()},
+                       {dane::DomainName::parse(name).value(), type}, kNow);
+}
+
+const std::string kAddress("\xC0\0\2\x50", 4);
+
+TEST(Message, WalksCnamesFromTheQuestion) {
+  const auto got = read(packet({.answer = {rr("b.example", 1, 60, kAddress), rr("mx.example", 5, 30, wire("b.example")),
+                                           rr("stranger.example", 1, 5, kAddress)},
+                                .authority = {}}));
+  ASSERT_TRUE(got) << got.error();
+  EXPECT_EQ(got->canonical.to_string(), "b.example");
+  EXPECT_EQ(got->rdata, std::vector<std::string>{kAddress});
+  EXPECT_EQ(got->ttl, 30U);  // the chain's lowest; the stranger is not part of it
+}
+
+TEST(Message, UncompressesNamesInRdata) {
+  // The exchange points at "example" within the question (offset 12 + 3).
+  const auto got = read(packet({.answer = {rr("mx.example", 15, 60, be(10, 2) + "\2mx" + be(0xC00F, 2))},
+                                .authority = {},
+                                .type = RrType::MX}),
+                        "mx.example", RrType::MX);
+  ASSERT_TRUE(got) << got.error();
+  EXPECT_EQ(got->rdata, std::vector<std::string>{be(10, 2) + wire("mx.example")});
+}
+
+struct TtlRow {
+  const char* name;
+  Parts parts;
+  std::uint32_t ttl;
+};
+
+TEST(Message, TtlBySecurityRule8) {
+  const TtlRow rows[] = {
+      {"received", {.answer = {rr("mx.example", 1, 60, kAddress)}, .authority = {}}, 60},
+      {"without a signature at most 1 hour",
+       {.answer = {rr("mx.example", 1, 9'000, kAddress)}, .authority = {}},
+       3'600},
+      {"at most 1 day",
+       {.answer = {rr("mx.example", 1, 999'999, kAddress), rrsig("mx.example", 1, 999'999, 999'999, 999'999)},
+        .authority = {}},
+       86'400},
+      {"signature's original TTL",
+       {.answer = {rr("mx.example", 1, 900, kAddress), rrsig("mx.example", 1, 900, 300, 9'999)}, .authority = {}},
+       300},
+      {"signature's expiry",
+       {.answer = {rr("mx.example", 1, 900, kAddress), rrsig("mx.example", 1, 900, 900, 17)}, .authority = {}},
+       17},
+      {"expired",
+       {.answer = {rr("mx.example", 1, 900, kAddress), rrsig("mx.example", 1, 900, 900, -5)}, .authority = {}},
+       0},
+      {"denial: SOA minimum, RFC 2308 section 5", {.answer = {}, .authority = {soa(900, 45)}}, 45},
+      {"denial: TTL of the SOA where it is lower, RFC 2308 section 3", {.answer = {}, .authority = {soa(30, 45)}}, 30},
+      {"denial: at most 3 hours, RFC 2308 section 5",
+       {.answer = {}, .authority = {soa(90'000, 90'000), rrsig("example", 6, 90'000, 90'000, 99'999)}},
+       10'800},
+      {"denial: its proof ends first",
+       {.answer = {},
+        .authority = {soa(900, 900), rrsig("example", 6, 900, 900, 900), rrsig("example", 47, 900, 900, 21)}},
+       21},
+      {"denial behind an alias",
+       {.answer = {rr("mx.example", 5, 40, wire("b.example"))}, .authority = {soa(900, 900)}},
+       40},
+      {"denial without SOA", {.answer = {}, .authority = {}}, 0},
+  };
+  for (const auto& row : rows) {
+    const auto got = read(packet(row.parts));
+    ASSERT_TRUE(got) << row.name;
+    EXPECT_EQ(got->ttl, row.ttl) << row.name;
+  }
+}
+
+TEST(Message, RefusesWhatIsNoAnswer) {
+  const std::string address = rr("mx.example", 1, 60, kAddress);
+  const std::pair<const char*, std::string> rows[] = {
+      {"another name", packet({.answer = {address}, .authority = {}, .asked = "other.example"})},
+      {"another type", packet({.answer = {address}, .authority = {}, .type = RrType::AAAA})},
+      {"a question", packet({.answer = {address}, .authority = {}, .flags = 0x0100})},
+      {"truncated", packet({.answer = {address}, .authority = {}, .flags = 0x8380})},
+      {"short address", packet({.answer = {rr("mx.example", 1, 60, "abc")}, .authority = {}})},
+      {"loop", packet({.answer = {rr("mx.example", 5, 60, wire("mx.example"))}, .authority = {}})},
+      {"two aliases",
+       packet({.answer = {rr("mx.example", 5, 60, wire("a.example")), rr("mx.example", 5, 60, wire("b.example"))},
+               .authority = {}})},
+      {"pointer to itself", packet({.answer = {rr("mx.example", 5, 60, be(0xC000 + 50, 2))}, .authority = {}})},
+      {"NXDOMAIN with records", packet({.answer = {address}, .authority = {}, .flags = 0x8183})},
+      {"referral", packet({.answer = {}, .authority = {rr("example", 2, 60, wire("ns.example"))}})},
+      {"more than 8 signatures (security.md rule 7)",
+       packet({.answer = {address, rrsig("mx.example", 1, 9, 9, 9), rrsig("mx.example", 1, 9, 9, 9),
+                          rrsig("mx.example", 1, 9, 9, 9), rrsig("mx.example", 1, 9, 9, 9),
+                          rrsig("mx.example", 1, 9, 9, 9), rrsig("mx.example", 1, 9, 9, 9),
+                          rrsig("mx.example", 1, 9, 9, 9), rrsig("mx.example", 1, 9, 9, 9),
+                          rrsig("mx.example", 1, 9, 9, 9)},
+               .authority = {}})},
+  };
+  for (const auto& [name, octets] : rows) EXPECT_FALSE(read(octets)) << name;
+}
+
+TEST(Message, EveryTruncationIsRefused) {
+  const std::string whole =
+      packet({.answer = {rr("mx.example", 5, 30, wire("b.example")), rr("b.example", 1, 60, kAddress)},
+              .authority = {soa(1, 1)}});
+  ASSERT_TRUE(read(whole));
+  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(read(whole.substr(0, size))) << size;
+}
+
+TEST(Message, WildcardsUnderOptOut) {
+  const auto signature = [](unsigned labels) {
+    std::string record = rrsig("a.example", 1, 60, 60, 900);
+    record[wire("a.example").size() + 10 + 3] = static_cast<char>(labels);
+    return record;
+  };
+  const auto nsec3 = [](unsigned flags) {
+    return rr("hash.example", 50, 60, be(1, 1) + be(flags, 1) + be(0, 2) + std::string(2, 0));
+  };
+  const std::tuple<const char*, unsigned, unsigned, bool> rows[] = {
+      {"wildcard and opt-out, RFC 5155 section 9.2", 1, 1, true},
+      {"wildcard, no opt-out", 1, 0, false},
+      {"the name itself, opt-out", 2, 1, false},
+  };
+  for (const auto& [name, labels, flags, expected] : rows) {
+    const auto got = read(packet({.answer = {rr("a.example", 1, 60, kAddress), signature(labels)},
+                                  .authority = {nsec3(flags)},
+                                  .asked = "a.example"}),
+                          "a.example");
+    ASSERT_TRUE(got) << name << got.error();
+    EXPECT_EQ(got->opt_out_wildcard, expected) << name;
+  }
+}
+
+TEST(Message, WorkIsBounded) {
+  std::vector<std::string> hops, many;
+  for (int i = 0; i < 100; ++i) {
+    hops.push_back(rr("h" + std::to_string(i) + ".example", 5, 60, wire("h" + std::to_string(i + 1) + ".example")));
+  }
+  hops.push_back(rr("h100.example", 1, 60, kAddress));
+  const auto chain = read(packet({.answer = hops, .authority = {}, .asked = "h0.example"}), "h0.example");
+  ASSERT_FALSE(chain);
+  EXPECT_EQ(chain.error(), "too many CNAME records in a chain, or a loop");  // 16 at most
+  const auto tail = read(packet({.answer = hops, .authority = {}, .asked = "h84.example"}), "h84.example");
+  ASSERT_TRUE(tail) << tail.error();
+  EXPECT_EQ(tail->canonical.to_string(), "h100.example");
+
+  for (int i = 0; i < 400; ++i) many.push_back(rr("mx.example", 1, 60, be(0x0A000000U + static_cast<unsigned>(i), 4)));
+  const auto absurd = read(packet({.answer = many, .authority = {}}));
+  ASSERT_TRUE(absurd) << absurd.error();
+  EXPECT_EQ(absurd->rdata.size(), 400U);
+  const std::string small = rr("x", 1, 60, kAddress);
+  const auto flood = read(packet({.answer = std::vector<std::string>(2049, small), .authority = {}}));
+  ASSERT_FALSE(flood);
+  EXPECT_EQ(flood.error(), "the response has too many records");
+}
+
+TEST(Message, RcodesOtherThanTheTwoCarryNothing) {
+  const auto got = read(packet({.answer = {rr("mx.example", 1, 60, kAddress)}, .authority = {}, .flags = 0x8182}));
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->rcode, 2U);
+  EXPECT_TRUE(got->rdata.empty());
+  const auto denied = read(packet({.answer = {}, .authority = {soa(9, 9)}, .flags = 0x8183}));
+  ASSERT_TRUE(denied);
+  EXPECT_TRUE(denied->nxdomain);
+  EXPECT_EQ(rcode_name(3), "NXDOMAIN");
+  EXPECT_EQ(rcode_name(16), "RCODE16");
+}
+
+TEST(Message, EveryLinkSigned) {
+  const std::string address = rr("b.y.example", 1, 60, kAddress);
+  const std::string address_signature = rrsig("b.y.example", 1, 60, 60, 900);
+  const std::string dname = rr("x.example", 39, 60, wire("y.example"));
+  const std::string dname_signature = rrsig("x.example", 39, 60, 60, 900);
+  const std::string synthesised = rr("b.x.example", 5, 60, wire("b.y.example"));
+  const std::tuple<const char*, std::vector<std::string>, bool> rows[] = {
+      {"synthesised, RFC 6672 section 5.3.1", {dname, dname_signature, synthesised, address, address_signature}, true},
+      {"unsigned DNAME", {dname, synthesised, address, address_signature}, false},
+      {"unsigned target", {dname, dname_signature, synthesised, address}, false},
+      {"no DNAME", {synthesised, address, address_signature}, false},
+      {"CNAME that the DNAME does not make",
+       {rr("x.example", 39, 60, wire("z.example")), dname_signature, synthesised, address, address_signature},
+       false},
+  };
+  for (const auto& [name, records, expected] : rows) {
+    const auto got = read(packet({.answer = records, .authority = {}, .asked = "b.x.example"}), "b.x.example");
+    ASSERT_TRUE(got) << name;
+    EXPECT_EQ(got->every_link_signed, expected) << name;
+  }
+}
+
+}  // namespace
+}  // namespace danegate::dns
