@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proxy/session/channel.h"
+
+#include <fmt/format.h>
+
+namespace danegate::session {
+
+std::string_view to_string(PeerCommand command) {
+  switch (command) {
+    case PeerCommand::Greeting: return "connection";
+    case PeerCommand::Ehlo: return "EHLO";
+    case PeerCommand::Helo: return "HELO";
+    case PeerCommand::StartTls: return "STARTTLS";
+    case PeerCommand::Rset: return "RSET";
+    case PeerCommand::Mail: return "MAIL";
+    case PeerCommand::Rcpt: return "RCPT";
+    case PeerCommand::Data: return "DATA";
+    case PeerCommand::EndOfData: return "end of data";
+  }
+  return {};
+}
+
+namespace {
+
+smtp::ReplyParser::Limits reply_limits(std::size_t line_limit) {
+  smtp::ReplyParser::Limits limits;
+  limits.line = line_limit;
+  return limits;
+}
+
+}  // namespace
+
+Channel::Channel(std::unique_ptr<PeerLink> link, std::size_t line_limit)
+    : link_(std::move(link)), parser_(reply_limits(line_limit)) {}
+
+void Channel::issue(PeerCommand command, std::string line) {
+  waiting_.emplace_back(command, std::move(line));
+  send_waiting();
+}
+
+void Channel::send_waiting() {
+  std::string group;
+  while (!waiting_.empty() && (outstanding_.empty() || capabilities.pipelining)) {
+    auto& [command, line] = waiting_.front();
+    group += line;
+    group += "\r\n";
+    outstanding_.push_back(command);
+    waiting_.pop_front();
+  }
+  if (!group.empty()) link_->send(group);
+}
+
+bool Channel::legal(PeerCommand command, const smtp::Reply& reply) const {
+  if (reply.transient_negative() || reply.permanent_negative()) return true;
+  if (command == PeerCommand::Data) return reply.intermediate();
+  if (command == PeerCommand::EndOfData) return reply.positive() && !content_open_;
+  return reply.positive();
+}
+
+std::expected<std::optional<Channel::Answered>, std::string> Channel::next() {
+  // Not behind the reply below: what waits may be pointless after it (forget_waiting()).
+  send_waiting();
+  while (true) {
+    const std::string_view octets = net::front(link_->input());
+    if (octets.empty()) return std::nullopt;
+    const auto progress = parser_.feed(octets);
+    if (!progress) return std::unexpected(fmt::format("reply not understood: {}", smtp::describe(progress.error())));
+    net::drain(link_->input(), progress->consumed);
+    if (progress->complete) break;
+  }
+  Answered answered{std::nullopt, parser_.take()};
+  if (outstanding_.empty()) {
+    if (answered.reply.code == 421) return answered;
+    return std::unexpected(fmt::format("reply {} that no command asked for", answered.reply.code));
+  }
+  const PeerCommand command = outstanding_.front();
+  if (!legal(command, answered.reply)) {
+    return std::unexpected(fmt::format("reply {} to {}", answered.reply.code, to_string(command)));
+  }
+  outstanding_.pop_front();
+  answered.command = command;
+  return answered;
+}
+
+}  // namespace danegate::session

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <deque>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "proxy/session/plan.h"
+#include "proxy/session/ports.h"
+#include "proxy/smtp/capabilities.h"
+#include "proxy/smtp/reply.h"
+
+namespace danegate::session {
+
+/// What we asked a peer, or wait for unasked.
+enum class PeerCommand { Greeting, Ehlo, Helo, StartTls, Rset, Mail, Rcpt, Data, EndOfData };
+std::string_view to_string(PeerCommand command);
+
+/// Who is at the other end of a channel, and how that is known.
+struct ChannelIdentity {
+  Candidate candidate;  ///< the host, its policy and records at the time of the handshake
+  net::Endpoint peer;
+  bool mx_secure = false;
+  Security security = Security::Plaintext;
+  std::string tlsa;  ///< the matching record, "3 1 1"
+  std::optional<TlsOutcome> tls;
+};
+
+/// A conversation with a peer: commands go out in order (together when the peer offers PIPELINING, else in lockstep),
+/// and every reply is held against the command it answers. A reply that nothing asked for, or of a class that the
+/// command does not have, ends the conversation (session.md, Rules at the seams).
+class Channel {
+ public:
+  Channel(std::unique_ptr<PeerLink> link, std::size_t line_limit);
+
+  PeerLink& link() { return *link_; }
+
+  /// `line` without its line end.
+  void issue(PeerCommand command, std::string line);
+  /// A reply is due that no command asked for: the greeting, or the one behind the end of data.
+  void expect(PeerCommand command) { outstanding_.push_back(command); }
+  /// Commands not sent yet are forgotten (lockstep, after a refusal that makes them pointless).
+  void forget_waiting() { waiting_.clear(); }
+  bool busy() const { return !outstanding_.empty() || !waiting_.empty(); }
+
+  struct Answered {
+    std::optional<PeerCommand> command;  ///< nothing: a farewell (421) that no command asked for
+    smtp::Reply reply;
+  };
+  /// The next complete reply, nullopt when there is none yet, or what the peer did wrong.
+  std::expected<std::optional<Answered>, std::string> next();
+
+  /// While content flows, the peer may only refuse it.
+  void set_content_open(bool open) { content_open_ = open; }
+
+  ChannelIdentity identity;
+  smtp::Capabilities capabilities;
+  bool dirty = false;  ///< a transaction was begun and not ended: RSET before the next MAIL
+  bool kept = false;   ///< served a transaction before this one: the peer may have closed it meanwhile
+
+ private:
+  void send_waiting();
+  bool legal(PeerCommand command, const smtp::Reply& reply) const;
+
+  std::unique_ptr<PeerLink> link_;
+  smtp::ReplyParser parser_;
+  std::deque<PeerCommand> outstanding_;
+  std::deque<std::pair<PeerCommand, std::string>> waiting_;
+  bool content_open_ = false;
+};
+
+}  // namespace danegate::session

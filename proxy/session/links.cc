@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proxy/session/links.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace danegate::session {
+
+namespace {
+
+constexpr std::chrono::seconds kPartingTime{5};
+constexpr std::size_t kMaxPartings = 1024;
+/// Decrypted octets handed over in one turn: replies are small, a flood is not read faster than it is judged.
+constexpr std::size_t kPlainChunk = 64 * 1024;
+
+}  // namespace
+
+class Partings::Entry final : private net::StreamHandler {
+ public:
+  Entry(Partings& owner, std::unique_ptr<net::Stream> stream)
+      : owner_(owner), stream_(std::move(stream)), timer_(owner.loop_, [this] { leave(); }) {
+    stream_->set_handler(*this);
+    stream_->want_input(true);
+    stream_->finish();
+    timer_.set(kPartingTime);
+  }
+
+  bool unsent() const { return net::length(stream_->output()) > 0; }
+
+ private:
+  void on_connected() override {}
+  void on_input() override {
+    net::drain(stream_->input(), net::length(stream_->input()));
+    stream_->want_input(true);
+  }
+  void on_drained() override {}
+  void on_closed(const std::string&, bool) override { leave(); }
+  void leave() {
+    owner_.entries_.remove_if([this](const auto& entry) { return entry.get() == this; });  // destroys this
+  }
+
+  Partings& owner_;
+  std::unique_ptr<net::Stream> stream_;
+  net::Timer timer_;
+};
+
+Partings::Partings(net::EventLoop& loop) : loop_(loop) {}
+
+Partings::~Partings() = default;
+
+bool Partings::unsent() const {
+  return std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry->unsent(); });
+}
+
+void Partings::add(std::unique_ptr<net::Stream> stream) {
+  if (entries_.size() >= kMaxPartings) entries_.pop_front();
+  entries_.push_back(std::make_unique<Entry>(*this, std::move(stream)));
+}
+
+ClientLink::ClientLink(net::EventLoop& loop, Partings& partings, int fd, std::size_t limit, LinkEvents& events)
+    : partings_(partings),
+      events_(events),
+      stream_(std::make_unique<net::Stream>(loop, fd, static_cast<net::StreamHandler&>(*this))) {
+  stream_->set_read_limit(limit);
+}
+
+void ClientLink::send(std::string_view octets) {
+  if (!stream_) return;
+  net::append(stream_->output(), octets);
+  stream_->flush();
+}
+
+void ClientLink::want_input(bool wanted) {
+  if (stream_) stream_->want_input(wanted);
+}
+
+void ClientLink::close() {
+  if (stream_) partings_.add(std::move(stream_));
+}
+
+void ClientLink::abort() {
+  if (stream_) stream_->abort();
+  stream_.reset();
+}
+
+TcpPeerLink::TcpPeerLink(net::EventLoop& loop, Partings& partings, tls::Context& tls, const net::Endpoint& destination,
+                         const std::optional<dane::IpAddress>& source, std::uint32_t mark, PeerEvents& events)
+    : partings_(partings),
+      tls_context_(tls),
+      events_(&events),
+      later_(loop, [this] { on_later(); }),
+      stream_(std::make_unique<net::Stream>(loop, destination, source, mark, static_cast<net::StreamHandler&>(*this))) {
+}
+
+evbuffer* TcpPeerLink::input() {
+  return plain_ ? plain_.get() : stream_->input();
+}
+
+void TcpPeerLink::send(std::string_view octets) {
+  if (!stream_ || octets.empty()) return;
+  if (tls_) {
+    if (const auto written = tls_->write(octets); !written) return fail_later(written.error().why);
+  } else {
+    net::append(stream_->output(), octets);
+  }
+  stream_->flush();
+}
+
+void TcpPeerLink::want_input(bool wanted) {
+  if (stream_) stream_->want_input(wanted);
+}
+
+void TcpPeerLink::close() {
+  if (!stream_) return;
+  if (tls_ && !handshaking_) tls_->close();
+  tls_.reset();
+  partings_.add(std::move(stream_));
+}
+
+void TcpPeerLink::abort() {
+  if (!stream_) return;
+  stream_->abort();
+  tls_.reset();
+  stream_.reset();
+}
+
+void TcpPeerLink::start_tls(const std::string& server_name, tls::SuiteList suites) {
+  plain_ = net::make_buffer();
+  tls_ = std::make_unique<tls::ClientChannel>(tls_context_, suites, server_name, stream_->input(), stream_->output());
+  handshaking_ = true;
+  later_.set(std::chrono::milliseconds(0));  // the outcome is never told from here
+}
+
+void TcpPeerLink::on_later() {
+  if (!stream_) return;
+  if (!failure_.empty()) return events_->on_closed(failure_);
+  if (handshaking_) return handshake();
+  decrypt();
+}
+
+void TcpPeerLink::on_input() {
+  if (!tls_) return events_->on_input();
+  if (handshaking_) return handshake();
+  decrypt();
+}
+
+void TcpPeerLink::handshake() {
+  const auto progress = tls_->handshake();
+  stream_->flush();
+  stream_->want_input(true);
+  if (!progress) return events_->on_tls(std::unexpected(progress.error()));
+  if (*progress == tls::ClientChannel::Handshake::InProgress) return;
+  handshaking_ = false;
+  // What came together with the peer's last flight (tickets) is read in a turn of its own.
+  if (net::length(stream_->input()) > 0 || tls_->pending()) later_.set(std::chrono::milliseconds(0));
+  events_->on_tls(TlsOutcome{tls_->chain(), tls_->info()});
+}
+
+void TcpPeerLink::decrypt() {
+  const std::size_t before = net::length(plain_.get());
+  const auto state = tls_->read(plain_.get(), before + kPlainChunk);
+  stream_->flush();  // a KeyUpdate is answered inside read
+  stream_->want_input(true);
+  if (!state) {
+    fail_later(state.error().why);
+  } else if (*state == tls::ClientChannel::ReadState::Closed) {
+    fail_later("the peer closed the TLS session");
+  } else if (tls_->pending()) {
+    later_.set(std::chrono::milliseconds(0));
+  }
+  if (net::length(plain_.get()) > before) events_->on_input();
+}
+
+void TcpPeerLink::fail_later(std::string why) {
+  if (failure_.empty()) failure_ = std::move(why);
+  later_.set(std::chrono::milliseconds(0));
+}
+
+void TcpPeerLink::on_closed(const std::string& why, bool orderly) {
+  if (!failure_.empty()) return events_->on_closed(failure_);
+  // An end of the stream without close_notify is no end of a reply: the channel counts as lost either way.
+  events_->on_closed(orderly ? "the peer closed the connection" : why);
+}
+
+}  // namespace danegate::session

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace danegate::session {
+
+/// Why a delivery was refused or failed (contract.md section 4, `reason`).
+enum class Reason {
+  DnsBogus,
+  DnsFailure,
+  DnsTimeout,
+  NoStarttls,
+  StarttlsRejected,
+  TlsHandshake,
+  TlsaMismatch,
+  NoUsableTlsa,
+  CertUntrusted,
+  CertName,
+  CertExpired,
+  MxMismatch,
+  PeerUnreachable,
+  PeerTimeout,
+  PeerClosed,
+  PeerProtocol,
+  Limit,
+  Policy
+};
+/// "dns-bogus", …
+std::string_view to_string(Reason reason);
+/// True for the reasons whose `result` is "refused": a security requirement was not met. The others are "failed".
+bool is_refusal(Reason reason);
+/// The enhanced code of the 451 that the client gets (contract.md section 5): "4.7.5", …
+std::string_view enhanced_code(Reason reason);
+
+/// A decision not to deliver now. `text` is for the reply and the log: what, and where it helps what to do.
+struct Refusal {
+  Reason reason = Reason::Policy;
+  std::string text;
+};
+
+}  // namespace danegate::session

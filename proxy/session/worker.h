@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/net/event_loop.h"
+#include "proxy/net/listener.h"
+#include "proxy/session/links.h"
+#include "proxy/session/ports.h"
+#include "proxy/session/session.h"
+
+namespace danegate::session {
+
+/// How many sessions there are, in all and per client, over all workers (limits.max_sessions, max_sessions_per_client).
+class SessionCounts {
+ public:
+  /// False, and nothing counted, when a limit is reached.
+  bool enter(const dane::IpAddress& client, const conf::Config::Limits& limits);
+  void leave(const dane::IpAddress& client);
+  std::size_t total() const { return total_.load(std::memory_order_relaxed); }
+
+ private:
+  std::mutex mutex_;
+  std::map<dane::IpAddress, std::size_t> by_client_;
+  std::atomic<std::size_t> total_{0};
+};
+
+/// A session's beginning and end, or a connection turned away, for the log at level debug.
+struct SessionNote {
+  std::uint64_t session = 0;
+  net::Endpoint client;
+  std::optional<net::Endpoint> original_destination;
+  std::string what;  ///< "opened", "closed", or why it was turned away
+};
+
+/// What the workers share: immutable, atomic, or locked inside. Outlives them.
+struct Shared {
+  SessionCounts counts;
+  std::atomic<std::uint64_t> next_session{1};
+  std::vector<std::string> pkix_anchors;  ///< DER, of tls.ca_file
+  std::vector<std::uint16_t> listen_ports;
+  std::function<void(const DeliveryEvent&)> record;  ///< thread-safe
+  std::function<void(const SessionNote&)> note;      ///< thread-safe
+};
+
+/// One event-loop thread: its listeners, its resolver, its TLS contexts, its sessions. It is the sessions' environment
+/// and the one place that deletes them.
+class Worker final : private Environment, private Session::Host {
+ public:
+  using MakeResolver = std::function<std::unique_ptr<dns::Resolver>(net::EventLoop&)>;
+
+  /// In the thread that will call run(). `tls`: made in that thread too.
+  Worker(Shared& shared, std::shared_ptr<const conf::Config> config, std::unique_ptr<tls::Context> tls,
+         std::vector<std::unique_ptr<net::Listener>> listeners, const MakeResolver& make_resolver);
+  ~Worker() override;
+
+  /// Until every session is gone after drain(), or stop().
+  void run();
+
+  // From any thread.
+  void reconfigure(std::shared_ptr<const conf::Config> config);  ///< for sessions to come
+  void drain();  ///< accepts no more; what is in flight has limits.drain_s
+  void stop();   ///< at once
+
+ private:
+  // Environment
+  std::unique_ptr<PeerLink> dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>& source,
+                                 PeerEvents& events) override;
+  dns::Resolver& resolver() override { return *resolver_; }
+  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
+  std::chrono::steady_clock::time_point now() override { return std::chrono::steady_clock::now(); }
+  std::chrono::sys_seconds wall_clock() override;
+  std::size_t random_below(std::size_t bound) override;
+  std::vector<dane::IpAddress> own_addresses() override;
+  const std::vector<std::string>& pkix_anchors() override { return shared_.pkix_anchors; }
+  std::shared_ptr<void> admit_discovery(const dane::IpAddress& client) override;
+  void record(const DeliveryEvent& event) override { shared_.record(event); }
+  // Session::Host
+  void on_finished(Session& session) override;
+
+  void on_accept(int fd);
+  void turn_away(int fd, const net::Endpoint& client, std::optional<net::Endpoint> original, const std::string& code,
+                 const std::string& why);
+  bool dials_a_listener(const net::Endpoint& original);
+  void on_commands();
+  void reap();
+  void begin_drain();
+  void end_drain();
+  void leave_if_empty();
+
+  Shared& shared_;
+  std::shared_ptr<const conf::Config> config_;
+  net::EventLoop loop_;
+  std::unique_ptr<tls::Context> tls_;
+  std::unique_ptr<dns::Resolver> resolver_;
+  Partings partings_;
+  std::unordered_map<const Session*, std::unique_ptr<Session>> sessions_;
+  std::vector<std::unique_ptr<Session>> finished_;
+  net::Timer reaper_;
+  net::Timer drain_timer_;
+  bool draining_ = false;
+
+  struct Discoveries;
+  std::shared_ptr<Discoveries> discoveries_;
+  std::vector<dane::IpAddress> own_addresses_;
+  std::chrono::steady_clock::time_point own_addresses_read_{};
+
+  // Commands of other threads.
+  std::mutex mutex_;
+  std::shared_ptr<const conf::Config> next_config_;
+  bool drain_asked_ = false;
+  bool stop_asked_ = false;
+  net::Wakeup wakeup_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+};
+
+}  // namespace danegate::session

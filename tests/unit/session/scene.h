@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/net/buffer.h"
+#include "proxy/session/session.h"
+#include "tests/unit/dane/fake_dns.h"
+
+namespace danegate::session::scene {
+
+/// One connection as the world outside the session sees it. It outlives the session's Link.
+struct Wire {
+  net::BufferHandle input = net::make_buffer();
+  std::string coming;     ///< on its way to the session
+  bool eof = false;       ///< behind `coming`
+  std::string sent;       ///< by the session, not yet taken by the other side
+  std::size_t taken = 0;  ///< of `sent`
+  bool stalled = false;   ///< the other side takes nothing
+  bool wants = true;
+  bool alive = true;  ///< the session still has the link
+  bool closed = false;
+  bool aborted = false;
+  LinkEvents* events = nullptr;
+};
+
+/// How a mail server behaves on one connection. Replies are written with "\n" between lines; an empty one is silence,
+/// and a "!" at the end closes the connection behind it.
+struct Peer {
+  std::vector<std::pair<std::string, std::string>> replies = {};  ///< by beginning of the command; first one counts
+  std::string greeting = "220 mx ESMTP";
+  std::string plain = "PIPELINING SIZE 8BITMIME SMTPUTF8 STARTTLS";  ///< extensions before TLS
+  std::string secured = "PIPELINING SIZE 8BITMIME SMTPUTF8";
+  std::string chain = "leaf sub root";  ///< of tests/vectors; "!why" breaks the handshake
+  bool refuses = false;                 ///< no connection
+  bool silent = false;                  ///< the connection is never made
+};
+
+/// A peer's side of a connection. `log` is what it received, with "[TLS name]" where the handshake took place.
+struct Connection {
+  net::Endpoint endpoint;
+  Peer peer;
+  Wire wire;
+  PeerEvents* events = nullptr;
+  std::string log;
+  std::string inbox;
+  bool connecting = true;
+  bool handshaking = false;
+  bool tls = false;
+  bool content = false;
+  bool quit = false;
+  void say(const std::string& text);
+};
+
+/// Fake clock, DNS, links and peers around one Session. Nothing calls back from inside a call, as ports.h demands.
+class Scene final : public Environment, private Session::Host, private dns::Resolver {
+ public:
+  explicit Scene(dane::fake::Zone zone = {}, const std::string& destination = "192.0.2.1");
+  ~Scene();
+
+  std::map<std::string, std::vector<Peer>> peers;  ///< by address, one after the other; the last one stays
+  std::shared_ptr<conf::Config> config;
+  std::size_t piece = 0;  ///< octets delivered, and taken, in one turn; 0: all
+  bool dns_holds = false;
+  bool busy = false;  ///< no place for a discovery
+  std::function<std::vector<std::string>(const std::string&)> chains;
+  std::vector<std::string> anchors;
+
+  void start();
+  void run();
+  void say(const std::string& octets);
+  std::string heard();                             ///< by the client, since the last call
+  std::string exchange(const std::string& octets)  ///< says, lets everything happen, and hears
+  {
+    say(octets);
+    run();
+    return heard();
+  }
+  void hang_up();
+  void advance(std::chrono::milliseconds time);
+  bool finished() const { return finished_; }
+  bool client_closed() const { return client_.closed; }
+  Session& session() { return *session_; }
+  Wire& client() { return client_; }
+  Connection& connection(std::size_t index) { return **std::next(connections_.begin(), static_cast<long>(index)); }
+  std::size_t connections() const { return connections_.size(); }
+  void end() { session_.reset(); }
+
+  std::vector<DeliveryEvent> events;
+  std::string told() const;  ///< the events, a line each
+
+  // Environment
+  std::unique_ptr<PeerLink> dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>& source,
+                                 PeerEvents& events) override;
+  dns::Resolver& resolver() override { return *this; }
+  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
+  std::chrono::steady_clock::time_point now() override { return now_; }
+  std::chrono::sys_seconds wall_clock() override;
+  std::size_t random_below(std::size_t) override { return 0; }
+  std::vector<dane::IpAddress> own_addresses() override { return {}; }
+  const std::vector<std::string>& pkix_anchors() override { return anchors; }
+  std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override;
+  void record(const DeliveryEvent& event) override { events.push_back(event); }
+
+  struct Timer {
+    std::function<void()> handler;
+    std::optional<std::chrono::steady_clock::time_point> due;
+  };
+
+ private:
+  void on_finished(Session&) override { finished_ = true; }
+  std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override;
+
+  bool step();
+  bool step_dns();
+  bool step_alarm();
+  bool step_peer(Connection& connection);
+  bool deliver(Wire& wire);
+  bool take(Wire& wire, std::string& into);
+  void serve(Connection& connection);
+  bool serve_line(Connection& connection, const std::string& line);
+
+  struct Pending {
+    dane::Question question;
+    Handler handler;
+    bool cancelled = false;
+  };
+  struct PendingLookup;
+
+  dane::fake::FakeDns dns_;
+  std::string destination_;
+  std::chrono::steady_clock::time_point now_{std::chrono::hours(1000)};
+  std::list<std::weak_ptr<Timer>> timers_;
+  std::deque<std::shared_ptr<Pending>> lookups_;
+  std::list<std::unique_ptr<Connection>> connections_;
+  std::map<std::string, std::size_t> dialled_;
+  Wire client_;
+  std::size_t heard_ = 0;
+  std::string to_client_;
+  bool finished_ = false;
+  std::unique_ptr<Session> session_;
+};
+
+/// "example.org verified accepted 250 rcpts=1 bytes=5", and for refusals "refused(no-starttls)"; attempts begin so.
+std::string told(const DeliveryEvent& event);
+
+}  // namespace danegate::session::scene
