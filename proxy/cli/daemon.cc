@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proxy/cli/daemon.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "proxy/cli/commands.h"
+#include "proxy/cli/dns_settings.h"
+#include "proxy/cli/events.h"
+#include "proxy/cli/reload.h"
+#include "proxy/dns/client.h"
+#include "proxy/dns/trust_anchor.h"
+#include "proxy/ops/notify.h"
+#include "proxy/tls/library.h"
+#include "proxy/tls/pem.h"
+
+namespace danegate::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kClockCheck = 5s;
+/// The wall clock and the boot clock part by more than this: it was set, and dates mean something else now.
+constexpr auto kClockStep = 2s;
+
+ops::LogLevel log_level(conf::LogLevel level) {
+  switch (level) {
+    case conf::LogLevel::Debug: return ops::LogLevel::Debug;
+    case conf::LogLevel::Info: return ops::LogLevel::Info;
+    case conf::LogLevel::Warning: return ops::LogLevel::Warning;
+    case conf::LogLevel::Error: return ops::LogLevel::Error;
+  }
+  return ops::LogLevel::Info;
+}
+
+ops::LogFormat log_format(conf::LogFormat format) {
+  return format == conf::LogFormat::Json ? ops::LogFormat::Json : ops::LogFormat::Text;
+}
+
+net::Endpoint endpoint(const conf::Endpoint& written) {
+  return {dane::IpAddress::parse(written.address).value_or(dane::IpAddress()), written.port};
+}
+
+/// One worker's way to the resolver process, with the cache in front.
+class WorkerResolver final : public dns::Resolver {
+ public:
+  WorkerResolver(event_base* base, std::chrono::milliseconds timeout, std::shared_ptr<dns::Cache> cache,
+                 dns::Client::OnNotice on_notice, dns::Fd control)
+      : client_(base, timeout, std::move(on_notice)), caching_(base, client_, std::move(cache)) {
+    client_.watch(std::move(control));
+  }
+  [[nodiscard]] std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override {
+    return caching_.resolve(question, std::move(handler));
+  }
+
+ private:
+  dns::Client client_;
+  dns::CachingResolver caching_;
+};
+
+/// While it lives, signals sent to the process are for other threads than this one. A thread's own faults stay its own.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&blocked, fault);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+std::chrono::milliseconds wall_minus_boot() {
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(wall) - dns::boot_time();
+}
+
+}  // namespace
+
+Daemon::Daemon(conf::Loaded loaded, std::optional<std::string> config_path)
+    : file_(loaded.file),
+      config_path_(std::move(config_path)),
+      control_written_(loaded.lines.contains("control.socket")),
+      config_(std::make_shared<const conf::Config>(std::move(loaded.config))),
+      log_(log_format(config_->log.format), log_level(config_->log.level)),
+      worker_count_(count_workers(*config_)),
+      cache_(std::make_shared<dns::Cache>(config_->dns.cache_size)) {
+  warn(loaded.warnings);
+  shared_.record = [this](const session::DeliveryEvent& event) {
+    statistics_.count(event);
+    log_delivery(log_, event);
+  };
+  shared_.note = [this](const session::SessionNote& note) { log_session(log_, note); };
+  for (const auto& address : config_->listen.addresses) shared_.listen_ports.push_back(address.port);
+}
+
+Daemon::~Daemon() {
+  for_each_worker([](session::Worker& worker) { worker.stop(); });
+  for (const auto& thread : threads_) {
+    if (thread->thread.joinable()) thread->thread.join();
+  }
+}
+
+void Daemon::warn(const std::vector<conf::Problem>& problems) {
+  for (const conf::Problem& problem : problems) log_.warning(problem.to_string());
+}
+
+int Daemon::run() {
+  log_.event(ops::LogLevel::Info, "start",
+             {{"version", std::string(DANEGATE_VERSION)},
+              {"pid", static_cast<std::int64_t>(getpid())},
+              {"workers", static_cast<std::int64_t>(worker_count_)},
+              {"config", file_.empty() ? std::string("(defaults)") : file_}});
+  if (const auto prepared = prepare(); !prepared) {
+    log_.error(prepared.error());
+    return kFailed;
+  }
+  serve();
+  log_.event(ops::LogLevel::Info, "stop", {});
+  return kOk;
+}
+
+Daemon::Result Daemon::prepare() {
+  // A worker's write to a vanished peer is an error value, never a signal.
+  std::signal(SIGPIPE, SIG_IGN);
+  if (const auto anchor = dns::check_trust_anchor(config_->dns.trust_anchor); !anchor) {
+    return std::unexpected(anchor.error());
+  }
+  if (auto chosen = choose_user(); !chosen) return chosen;
+  raise_descriptor_limit();
+  dns::DropPrivileges drop;
+  if (user_) drop = [this] { return ops::drop_to_user(*user_); };
+  auto supervisor = dns::Supervisor::start(dns_settings(*config_), worker_count_, drop);
+  if (!supervisor) return std::unexpected(supervisor.error());
+  resolver_controls_ = supervisor->take_controls();
+  loop_ = std::make_unique<net::EventLoop>();
+  if (auto opened = open_control(); !opened) return opened;
+  if (auto became = become_user(); !became) return became;
+  if (auto opened = open_listeners(); !opened) return opened;
+  return start_workers();
+}
+
+/// Root becomes intercept.user. Anybody else stays who they are: the rules' loop guard must then name that user.
+Daemon::Result Daemon::choose_user() {
+  const auto user = ops::resolve_user(config_->intercept.user);
+  if (geteuid() == 0) {
+    if (!user) return std::unexpected(user.error());
+    user_ = *user;
+  } else if (user && user->uid == geteuid()) {
+    user_ = *user;
+  } else {
+    log_.warning(
+        fmt::format("running as user id {}, not as intercept.user {}: rules made for {} would redirect the proxy's "
+                    "own connections; set intercept.user to this user before `danegate rules apply`",
+                    geteuid(), config_->intercept.user, config_->intercept.user));
+  }
+  return {};
+}
+
+Daemon::Result Daemon::become_user() {
+  if (!user_) return ops::harden_process();
+  return ops::drop_to_user(*user_,
+                           config_->intercept.mark != 0 ? ops::KeepCapability::NetRaw : ops::KeepCapability::None);
+}
+
+/// A session needs a socket on each side.
+void Daemon::raise_descriptor_limit() {
+  const auto wanted = static_cast<rlim_t>(config_->limits.max_sessions * 2 + 256);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  // Beyond the hard limit only with privilege, and with none in a container: then up to it.
+  const rlimit beyond{wanted, std::max(wanted, limit.rlim_max)};
+  if (setrlimit(RLIMIT_NOFILE, &beyond) == 0) return;
+  const rlimit raised{std::min(wanted, limit.rlim_max), limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  if (limit.rlim_cur < wanted) {
+    log_.warning(
+        fmt::format("{} open files are allowed, {} sessions need {}: raise the limit (LimitNOFILE=) or lower "
+                    "limits.max_sessions",
+                    limit.rlim_cur, config_->limits.max_sessions, wanted));
+  }
+}
+
+Daemon::Result Daemon::open_control() {
+  std::optional<ops::ControlOwner> owner;
+  if (user_ && geteuid() == 0) owner = ops::ControlOwner{user_->uid, user_->gid};
+  auto server =
+      ops::ControlServer::start(loop_->base(), config_->control.socket, [this] { return status_document(); }, owner);
+  if (server) {
+    control_ = std::move(*server);
+  } else if (control_written_) {
+    return std::unexpected(server.error());
+  } else {
+    log_.warning(server.error());
+  }
+  return {};
+}
+
+/// After the change of user: the rules know listeners by their owner (security.md rules 11 and 16).
+Daemon::Result Daemon::open_listeners() {
+  listeners_.resize(worker_count_);
+  for (const auto& written : config_->listen.addresses) {
+    const net::Endpoint address = endpoint(written);
+    if (const auto free = net::Listener::check_free(address); !free) {
+      // A machine without IPv6 is no reason to serve nobody.
+      if (free.error().no_such_address && written.v6 && written.loopback() && config_->listen.addresses.size() > 1) {
+        log_.warning(free.error().text);
+        continue;
+      }
+      return std::unexpected(free.error().text);
+    }
+    for (auto& of_worker : listeners_) {
+      auto listener = net::Listener::open(address);
+      if (!listener) return std::unexpected(listener.error().text);
+      of_worker.push_back(std::move(*listener));
+    }
+    listening_.push_back(written.to_string());
+  }
+  if (listening_.empty()) return std::unexpected("none of listen.addresses can be listened on: correct them");
+  return {};
+}
+
+Daemon::Result Daemon::start_workers() {
+  if (auto anchors = tls::read_ca_file(config_->tls.ca_file)) {
+    shared_.pkix_anchors = std::move(*anchors);
+  } else {
+    log_.warning(anchors.error() + "; until then mail at level verify defers");
+  }
+  crypto_ = tls::register_crypto_device();
+  worker_finished_ = std::make_unique<net::Wakeup>(*loop_, [this] { on_worker_finished(); });
+
+  Result result;
+  for (std::size_t i = 0; i < worker_count_ && result; ++i) result = start_thread(i);
+  // Each one that runs is waited for, also after a failure: the destructor can stop only a worker that it can see.
+  for (const auto& thread : threads_) {
+    std::unique_lock lock(thread->mutex);
+    thread->start_known.wait(lock, [&thread] { return thread->started.has_value(); });
+    if (result) result = *thread->started;
+  }
+  return result;
+}
+
+Daemon::Result Daemon::start_thread(std::size_t index) {
+  auto thread = std::make_unique<Thread>();
+  const auto control = std::make_shared<dns::Fd>(std::move(resolver_controls_[index]));
+  const BlockedSignals blocked;  // the new thread inherits them
+  try {
+    thread->thread =
+        std::thread([this, self = thread.get(), index, control] { work(*self, index, std::move(*control)); });
+  } catch (const std::system_error& error) {
+    return std::unexpected(fmt::format(
+        "cannot start worker thread {} of {}: {}; lower listen.workers or raise the limit of tasks (TasksMax=)",
+        index + 1, worker_count_, error.code().message()));
+  }
+  threads_.push_back(std::move(thread));
+  return {};
+}
+
+std::unique_ptr<dns::Resolver> Daemon::make_resolver(net::EventLoop& loop, std::size_t index, dns::Fd control) {
+  dns::Client::OnNotice on_notice;
+  // Every worker hears the same of the one resolver process; one of them tells.
+  if (index == 0) {
+    on_notice = [this](const dns::NoticeFrame& notice) {
+      switch (notice.level) {
+        case dns::NoticeLevel::Info: return log_.event(ops::LogLevel::Info, "resolver", {{"text", notice.text}});
+        case dns::NoticeLevel::Warning: return log_.event(ops::LogLevel::Warning, "resolver", {{"text", notice.text}});
+        case dns::NoticeLevel::Error: return log_.error(notice.text);
+      }
+    };
+  }
+  return std::make_unique<WorkerResolver>(loop.base(), config_->dns.timeout, cache_, std::move(on_notice),
+                                          std::move(control));
+}
+
+std::expected<std::unique_ptr<session::Worker>, std::string> Daemon::make_worker(std::size_t index, dns::Fd control) {
+  tls::ContextOptions options;
+  options.min_tls13 = config_->tls.min_tls13;
+  auto context = tls::Context::create(options);
+  if (!context) return std::unexpected(context.error());
+  try {
+    const auto make = [this, index, &control](net::EventLoop& loop) {
+      return make_resolver(loop, index, std::move(control));
+    };
+    return std::make_unique<session::Worker>(shared_, config_, std::move(*context), std::move(listeners_[index]), make);
+  } catch (const std::exception& error) {
+    return std::unexpected(fmt::format("worker {} of {}: {}", index + 1, worker_count_, error.what()));
+  }
+}
+
+/// A worker thread's whole life.
+void Daemon::work(Thread& self, std::size_t index, dns::Fd control) {
+  {
+    auto made = make_worker(index, std::move(control));
+    std::unique_ptr<session::Worker> worker = made ? std::move(*made) : nullptr;
+    {
+      const std::lock_guard lock(self.mutex);
+      self.worker = worker.get();
+      self.started = made ? Result() : std::unexpected(made.error());
+      self.start_known.notify_one();  // under the lock: the waiter may go on to destroy what it waited for
+    }
+    if (worker) worker->run();
+    const std::lock_guard lock(self.mutex);
+    self.worker = nullptr;
+    worker.reset();
+  }
+  tls::thread_cleanup();
+  {
+    const std::lock_guard lock(self.mutex);
+    self.finished = true;
+  }
+  worker_finished_->wake();
+}
+
+void Daemon::for_each_worker(const std::function<void(session::Worker&)>& action) {
+  for (const auto& thread : threads_) {
+    const std::lock_guard lock(thread->mutex);
+    if (thread->worker) action(*thread->worker);
+  }
+}
+
+void Daemon::announce() {
+  log_.event(ops::LogLevel::Info, "ready",
+             {{"listen", fmt::format("{}", fmt::join(listening_, " "))}, {"tls", crypto_}});
+  ops::notify_ready("intercepting");
+}
+
+void Daemon::serve() {
+  const net::Signal terminate(*loop_, SIGTERM, [this] { on_terminate(); });
+  const net::Signal interrupt(*loop_, SIGINT, [this] { on_terminate(); });
+  const net::Signal reload(*loop_, SIGHUP, [this] { on_reload(); });
+  announce();  // not before: a signal that answers it would end the process
+  run_loop();
+}
+
+void Daemon::run_loop() {
+  auto offset = wall_minus_boot();
+  std::unique_ptr<net::Timer> clock;
+  clock = std::make_unique<net::Timer>(*loop_, [this, &offset, &clock] {
+    const auto current = wall_minus_boot();
+    if (current - offset > kClockStep || offset - current > kClockStep) {
+      cache_->clear();
+      log_.warning("the wall clock was set: cached DNS answers are dropped (security.md rule 8)");
+    }
+    offset = current;
+    clock->set(kClockCheck);
+  });
+  clock->set(kClockCheck);
+
+  std::unique_ptr<net::Timer> watchdog;
+  if (const auto period = ops::watchdog_period()) {
+    const auto every = std::chrono::duration_cast<std::chrono::milliseconds>(*period);
+    watchdog = std::make_unique<net::Timer>(*loop_, [&watchdog, every] {
+      ops::notify_watchdog();
+      watchdog->set(every);
+    });
+    watchdog->set(0ms);
+  }
+  loop_->run();
+}
+
+void Daemon::on_terminate() {
+  if (++terminations_ > 1) {
+    for_each_worker([](session::Worker& worker) { worker.stop(); });
+    return;
+  }
+  ops::notify_stopping();
+  log_.event(ops::LogLevel::Info, "stop", {{"state", std::string("draining")}});
+  for_each_worker([](session::Worker& worker) { worker.drain(); });
+}
+
+void Daemon::on_worker_finished() {
+  for (const auto& thread : threads_) {
+    const std::lock_guard lock(thread->mutex);
+    if (!thread->finished) return;
+  }
+  loop_->stop();
+}
+
+void Daemon::on_reload() {
+  if (terminations_ > 0) return;  // READY=1 after STOPPING=1 would tell the service manager a lie
+  // The service manager waits for these two whatever comes of it.
+  ops::notify_reloading();
+  if (config_path_) {
+    reload(*config_path_);
+  } else {
+    log_.event(ops::LogLevel::Info, "reload", {{"state", std::string("nothing to read: started without -c FILE")}});
+  }
+  ops::notify_ready("intercepting");
+}
+
+void Daemon::reload(const std::string& path) {
+  auto loaded = conf::load(path);
+  if (!loaded) {
+    for (const conf::Problem& problem : loaded.error()) log_.error(problem.to_string());
+    log_.event(ops::LogLevel::Error, "reload", {{"state", std::string("refused: the old configuration stays")}});
+    return;
+  }
+  warn(loaded->warnings);
+  const auto later = keep_until_restart(*config_, loaded->config);
+  if (!later.empty()) {
+    log_.warning(fmt::format("changed, but only a restart makes it count: {}", fmt::join(later, ", ")));
+  }
+  config_ = std::make_shared<const conf::Config>(std::move(loaded->config));
+  log_.configure(log_format(config_->log.format), log_level(config_->log.level));
+  raise_descriptor_limit();
+  for_each_worker([this](session::Worker& worker) { worker.reconfigure(config_); });
+  log_.event(ops::LogLevel::Info, "reload", {{"state", std::string("done: sessions from now on use it")}});
+}
+
+std::string Daemon::status_document() const {
+  return statistics_.document(shared_.counts.total(), cache_->statistics());
+}
+
+}  // namespace danegate::cli

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <condition_variable>
+#include <expected>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "conf/config.h"
+#include "proxy/cli/statistics.h"
+#include "proxy/dns/cache.h"
+#include "proxy/dns/supervisor.h"
+#include "proxy/net/event_loop.h"
+#include "proxy/ops/control.h"
+#include "proxy/ops/log.h"
+#include "proxy/ops/privilege.h"
+#include "proxy/session/worker.h"
+
+namespace danegate::cli {
+
+/// `danegate run`: the process from start to stop. Its order is its security: the resolver's supervisor is forked while
+/// there is one thread and nothing worth stealing; then privileges go; only then are there sockets, TLS and threads
+/// (security.md rules 6 and 16).
+class Daemon {
+ public:
+  Daemon(conf::Loaded loaded, std::optional<std::string> config_path);
+  ~Daemon();
+  /// Until TERM or INT; the exit status.
+  int run();
+
+ private:
+  using Result = std::expected<void, std::string>;  ///< the error is one sentence that says what to do
+
+  struct Thread {
+    std::mutex mutex;
+    std::condition_variable start_known;
+    std::optional<Result> started;      ///< nothing: it is not known yet
+    session::Worker* worker = nullptr;  ///< while it lives
+    bool finished = false;
+    std::thread thread;
+  };
+
+  Result prepare();
+  Result choose_user();
+  Result become_user();
+  Result open_control();
+  Result open_listeners();
+  Result start_workers();
+  void raise_descriptor_limit();
+  Result start_thread(std::size_t index);
+  void work(Thread& self, std::size_t index, dns::Fd control);
+  std::expected<std::unique_ptr<session::Worker>, std::string> make_worker(std::size_t index, dns::Fd control);
+  std::unique_ptr<dns::Resolver> make_resolver(net::EventLoop& loop, std::size_t index, dns::Fd control);
+  void serve();
+  void announce();
+  void run_loop();
+  void on_terminate();
+  void on_reload();
+  void reload(const std::string& path);
+  void on_worker_finished();
+  void for_each_worker(const std::function<void(session::Worker&)>& action);
+  void warn(const std::vector<conf::Problem>& problems);
+  std::string status_document() const;
+
+  std::string file_;
+  std::optional<std::string> config_path_;
+  bool control_written_;
+  std::shared_ptr<const conf::Config> config_;
+  ops::Log log_;
+  std::optional<ops::User> user_;  ///< whom to become; nothing: we are who we are
+  std::size_t worker_count_;
+  Statistics statistics_;
+  std::shared_ptr<dns::Cache> cache_;
+  session::Shared shared_;
+  std::vector<dns::Fd> resolver_controls_;
+  std::unique_ptr<net::EventLoop> loop_;
+  std::unique_ptr<ops::ControlServer> control_;
+  std::unique_ptr<net::Wakeup> worker_finished_;
+  std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  ///< of each worker, until it takes them
+  std::vector<std::string> listening_;                                  ///< the addresses in use: [::1] may be missing
+  std::vector<std::unique_ptr<Thread>> threads_;
+  std::string crypto_;
+  unsigned terminations_ = 0;
+};
+
+}  // namespace danegate::cli

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command line's exit statuses and what is printed where (contract.md section 1).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "proxy/cli/commands.h"
+
+namespace danegate::cli {
+namespace {
+
+using testing::HasSubstr;
+
+struct Result {
+  int status;
+  std::string out;
+  std::string err;
+};
+
+Result run(std::vector<std::string> words) {
+  words.insert(words.begin(), "danegate");
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const int status = danegate::cli::main(static_cast<int>(words.size()), argv.data());
+  std::fflush(stdout);
+  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+class File {
+ public:
+  explicit File(const std::string& text) {
+    std::string name = testing::TempDir() + "danegate-cli-XXXXXX";
+    directory_ = mkdtemp(name.data());
+    std::ofstream(path()) << text;
+  }
+  ~File() { std::filesystem::remove_all(directory_); }
+  std::string path() const { return directory_ + "/c.toml"; }
+  std::string directory() const { return directory_; }
+
+ private:
+  std::string directory_;
+};
+
+TEST(CommandLine, HelpAndVersionAreFine) {
+  const auto version = run({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_EQ(version.out, "danegate " DANEGATE_VERSION "\n");
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"check-config", "--help"}, {"status", "--help"}}) {
+    const auto help = run(words);
+    EXPECT_EQ(help.status, 0) << words[0];
+    EXPECT_THAT(help.out, HasSubstr("--help"));
+    EXPECT_EQ(help.err, "");
+  }
+  EXPECT_THAT(run({"status", "--help"}).out, HasSubstr("--json"));
+  EXPECT_THAT(run({"--help"}).out, testing::Not(HasSubstr("resolver-process")));
+}
+
+TEST(CommandLine, MistakesPrintUsageAndEndWith2) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{},
+                                                                 {"frobnicate"},
+                                                                 {"--frobnicate"},
+                                                                 {"check-config", "--frobnicate"},
+                                                                 {"check-config", "-c"},
+                                                                 {"check-config", "extra"},
+                                                                 {"status", "--json=5x"},
+                                                                 {"check-config", "status"}}) {
+    const auto result = run(words);
+    EXPECT_EQ(result.status, 2) << testing::PrintToString(words);
+    EXPECT_THAT(result.err, HasSubstr("Usage: danegate")) << testing::PrintToString(words);
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_THAT(run({"frobnicate"}).err, HasSubstr("there is no subcommand 'frobnicate'"));
+  EXPECT_THAT(run({"rules", "frobnicate"}).err, HasSubstr("there is no subcommand 'frobnicate'"));
+  EXPECT_THAT(run({}).err, HasSubstr("A subcommand is required"));
+}
+
+TEST(CheckConfig, ProblemsEndWith78) {
+  const File file("[log]\nformat = \"xml\"\n\nlevle = \"info\"\n");
+  const auto result = run({"check-config", "-c", file.path()});
+  EXPECT_EQ(result.status, 78);
+  EXPECT_EQ(result.err, file.path() + ":2: log.format: \"xml\" is not one of \"text\", \"json\"\n" + file.path() +
+                            ":4: log.levle: unknown key, did you mean \"level\"?\n");
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(CheckConfig, AMissingFileEndsWith78) {
+  const auto result = run({"check-config", "-c", "/nonexistent/c.toml"});
+  EXPECT_EQ(result.status, 78);
+  EXPECT_THAT(result.err, testing::StartsWith("/nonexistent/c.toml:1: file: cannot be read: "));
+}
+
+// contract.md section 1: 78 only for what is wrong in the file; the machine's faults are warnings.
+TEST(CheckConfig, TheMachinesFaultsAreWarnings) {
+  const File file(
+      "[dns]\n\ntrust_anchor = \"/nonexistent/anchor\"\n[intercept]\nuser = \"no-such-user-here\"\n[timeouts]\nidle = "
+      "\"1s\"\n");
+  const auto result = run({"check-config", "-c", file.path()});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.err, HasSubstr(file.path() + ":3: dns.trust_anchor: warning: /nonexistent/anchor: No such file"));
+  EXPECT_THAT(result.err, HasSubstr(file.path() + ":5: intercept.user: warning: there is no user no-such-user-here"));
+  EXPECT_THAT(result.err, HasSubstr(file.path() + ":7: timeouts.idle: warning: below RFC 5321"));
+}
+
+TEST(CheckConfig, WithoutAFileTheDefaultsAreGood) {
+  const auto result = run({"check-config"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.out, HasSubstr("no errors"));
+}
+
+TEST(Status, NobodyRunsEndsWith1) {
+  const File file("[control]\nsocket = \"absent.sock\"\n");
+  const auto result = run({"status", "--json", "-c", file.path()});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr(file.directory() + "/absent.sock"));
+}
+
+TEST(Status, ABadFileEndsWith78) {
+  const File file("x = 1\n");
+  EXPECT_EQ(run({"status", "-c", file.path()}).status, 78);
+}
+
+}  // namespace
+}  // namespace danegate::cli
