@@ -4,10 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <fstream>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace danegate::dns {
@@ -139,13 +143,19 @@ std::expected<std::size_t, std::string> parse_trust_anchor(std::string_view text
 }
 
 std::expected<std::size_t, std::string> check_trust_anchor(const std::string& path) {
+  const auto refuse = [&path](std::string_view why) {
+    return std::unexpected(
+        fmt::format("the trust anchor {} {}: install dns-root-data, or correct dns.trust_anchor", path, why));
+  };
   std::ifstream in(path, std::ios::binary);
+  if (!in) return refuse(fmt::format("cannot be read ({})", std::generic_category().message(errno)));
   std::string text;
   char c = 0;
   while (in.get(c) && text.size() <= kMaxFile) text.push_back(c);
-  if (!in.eof()) return std::unexpected(fmt::format("the trust anchor {} cannot be read, or is too large", path));
+  if (text.size() > kMaxFile) return refuse("is too large to be one");
+  if (!in.eof()) return refuse("cannot be read");  // a directory, say
   auto anchors = parse_trust_anchor(text);
-  if (!anchors) return std::unexpected(fmt::format("{} is not a trust anchor: {}", path, anchors.error()));
+  if (!anchors) return refuse(fmt::format("is none: {}", anchors.error()));
   return anchors;
 }
 
