@@ -122,6 +122,9 @@ class Quickstart:
         self.status = None
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            # A terminal's shell does so too; whoever started the tests in the background had them ignored.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
             os.execv(QUICKSTART, [QUICKSTART, *arguments])
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
