@@ -119,7 +119,7 @@ std::vector<std::string> table_order(const RuleSet& from, const RuleSet& to) {
   for (const Table& table : from) names.insert(table.name);
   for (const Table& table : to) names.insert(table.name);
   std::vector<std::string> result(names.begin(), names.end());
-  std::ranges::stable_partition(result, [](const std::string& name) { return name == "filter"; });
+  std::ranges::sort(result, {}, [](const std::string& name) { return std::pair(name != "filter", name); });
   if (to.empty()) std::ranges::reverse(result);
   return result;
 }

@@ -26,7 +26,7 @@ struct CertificateReport {
 std::string key_text(const dane::PublicKey& key);
 
 /// Reads as much as can be read.
-CertificateReport describe_certificate(std::string_view der);
+CertificateReport describe_certificate(std::string_view octets);
 
 /// "CN=mx.example.org, names mx.example.org *.example.org, 2026-01-01T… to 2026-12-31T…, EC P-256", escaped.
 std::string certificate_text(const CertificateReport& certificate);

@@ -48,7 +48,7 @@ int fail(const std::string& sentence, Status status) {
 
 std::expected<dane::DomainName, std::string> parse_target(const std::string& target) {
   std::string domain = target;
-  if (target.find('@') != target.npos) {
+  if (target.find('@') != std::string::npos) {
     const smtp::NextHop hop = smtp::next_hop(target);
     domain = hop.kind == smtp::NextHop::Kind::Domain ? hop.text : std::string();
   }
@@ -85,7 +85,7 @@ std::string client_name(const conf::Config& config) {
   std::string name(256, '\0');
   if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
   name.resize(std::strlen(name.c_str()));
-  if (name.find('.') == name.npos) {
+  if (name.find('.') == std::string::npos) {
     addrinfo hints{};
     hints.ai_flags = AI_CANONNAME;
     addrinfo* found = nullptr;

@@ -195,15 +195,15 @@ std::vector<std::string> host_warnings(const ProbeFacts& facts, const ProbedHost
   const auto& records = host.dns.records;
   const std::string name = host.dns.name.to_string();
   if (any_usage(records, 0) || any_usage(records, 1)) {
-    warnings.push_back(
+    warnings.emplace_back(
         "records of usage PKIX-TA(0) or PKIX-EE(1) are published: senders cannot use them (RFC 7672 section 3.1.3); "
         "publish 3 1 1 instead");
   }
   if (host.dns.tlsa == dane::TlsaOutcome::OnlyUnusable) {
-    warnings.push_back("no TLSA record is usable: senders must use TLS and can authenticate nobody");
+    warnings.emplace_back("no TLSA record is usable: senders must use TLS and can authenticate nobody");
   }
   if (dane::effective(records).size() == 1) {
-    warnings.push_back(
+    warnings.emplace_back(
         "there is one usable record only: publish the next key's beside it before the key is replaced, or mail stops "
         "at the roll-over (RFC 7671 section 8.1)");
   }
@@ -245,7 +245,7 @@ std::vector<std::string> domain_warnings(const ProbeFacts& facts) {
                     facts.request.domain.to_string()));
   }
   if (facts.may_be_intercepted) {
-    warnings.push_back(
+    warnings.emplace_back(
         "run neither as root nor as intercept.user: if danegate's packet-filter rules are in force on this machine, "
         "they catch this probe as well");
   }

@@ -31,12 +31,8 @@ std::string Statistics::document(std::size_t sessions, const dns::CacheStatistic
                           {"reasons", reasons_},
                           {"attempts", attempts_},
                           {"bytes", octets_}};
-  document["cache"] = {{"entries", cache.entries},
-                       {"octets", cache.octets},
-                       {"hits", cache.hits},
-                       {"misses", cache.misses},
-                       {"evictions", cache.evictions},
-                       {"prefetches", cache.prefetches}};
+  document["cache"] = {{"entries", cache.entries}, {"octets", cache.octets},       {"hits", cache.hits},
+                       {"misses", cache.misses},   {"evictions", cache.evictions}, {"prefetches", cache.prefetches}};
   document["pool"] = {{"idle", 0}};
   document["refusals"] = nlohmann::ordered_json::array();
   for (const Kept& kept : refusals_) {

@@ -14,7 +14,7 @@ class Scanner {
   bool good() const { return good_; }
   bool at_end() const { return rest_.empty(); }
   bool take(std::string_view any_of) {
-    if (rest_.empty() || any_of.find(rest_.front()) == any_of.npos) return false;
+    if (rest_.empty() || any_of.find(rest_.front()) == std::string_view::npos) return false;
     rest_.remove_prefix(1);
     return true;
   }

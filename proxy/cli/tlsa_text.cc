@@ -95,7 +95,7 @@ std::vector<std::string> publishing_warnings(const dane::TlsaRecord& record,
     }
     warnings.push_back(std::move(text));
   } else if (record.usage == 2) {
-    warnings.push_back(
+    warnings.emplace_back(
         "with usage 2 the server must send this CA certificate in its chain, the server's certificate must name the MX "
         "host, and its dates count (RFC 7671 section 5.2, RFC 7672 section 3.2)");
   }
@@ -110,11 +110,11 @@ std::vector<std::string> publishing_warnings(const dane::TlsaRecord& record,
         record.data.size()));
   }
   if (record.usage == 3 && record.selector == 0) {
-    warnings.push_back(
+    warnings.emplace_back(
         "selector 0 names the whole certificate: every renewal needs a new record first; selector 1 names the key, "
         "which renewals may keep (RFC 7671 section 5.1)");
   }
-  if (!certificate.problem.empty()) warnings.push_back("the certificate is odd: " + certificate.problem);
+  if (!certificate.problem.empty()) warnings.emplace_back("the certificate is odd: " + certificate.problem);
   return warnings;
 }
 

@@ -130,19 +130,24 @@ std::expected<void, std::string> StubEngine::use_anchor(const std::string& path)
   return {};
 }
 
+/// getdns takes without const what it only reads.
+template <typename T>
+T* unconst(const T* read_only) {
+  return const_cast<T*>(read_only);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
+
 std::expected<DictPtr, std::string> upstream(const Server& server, bool tls) {
   const auto address = dane::IpAddress::parse(server.address);
   if (!address) return std::unexpected(fmt::format("{} is not an IP address", server.address));
   DictPtr dict(getdns_dict_create());
   if (!dict) return std::unexpected("getdns: out of memory");
   const auto octets = address->octets();
-  const getdns_bindata data{octets.size(), const_cast<std::uint8_t*>(octets.data())};
-  auto error =
-      getdns_dict_util_set_string(dict.get(), const_cast<char*>("address_type"), address->is_v4() ? "IPv4" : "IPv6");
+  const getdns_bindata data{octets.size(), unconst(octets.data())};
+  auto error = getdns_dict_util_set_string(dict.get(), unconst("address_type"), address->is_v4() ? "IPv4" : "IPv6");
   if (error == GETDNS_RETURN_GOOD) error = getdns_dict_set_bindata(dict.get(), "address_data", &data);
   if (error == GETDNS_RETURN_GOOD) error = getdns_dict_set_int(dict.get(), tls ? "tls_port" : "port", server.port);
   if (error == GETDNS_RETURN_GOOD && tls) {
-    error = getdns_dict_util_set_string(dict.get(), const_cast<char*>("tls_auth_name"), server.tls_name.c_str());
+    error = getdns_dict_util_set_string(dict.get(), unconst("tls_auth_name"), server.tls_name.c_str());
   }
   if (error != GETDNS_RETURN_GOOD) return std::unexpected(problem(server.address, error));
   return dict;

@@ -63,7 +63,7 @@ class UnboundEngine final : public Engine {
              failed(question, dane::AnswerStatus::Failure, fmt::format("libunbound: {}", ub_strerror(error))));
       return;
     }
-    job.release();  // on_answer owns it now, and may have had it already
+    [[maybe_unused]] const Job* theirs = job.release();  // on_answer's now, or had by it already
   }
 
  private:

@@ -100,7 +100,7 @@ Wakeup::~Wakeup() {
   close(fd_);
 }
 
-void Wakeup::wake() {
+void Wakeup::wake() const {
   const std::uint64_t one = 1;
   // The counter is full only when 2^64 - 2 wakes wait already: nothing is lost.
   [[maybe_unused]] const auto written = write(fd_, &one, sizeof one);

@@ -64,7 +64,7 @@ class Wakeup {
   ~Wakeup();
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;
-  void wake();
+  void wake() const;
 
  private:
   int fd_;  ///< eventfd(2)

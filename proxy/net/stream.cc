@@ -55,8 +55,12 @@ Stream::Stream(EventLoop& loop, int fd, StreamHandler& handler)
 
 Stream::Stream(EventLoop& loop, const Endpoint& destination, const std::optional<dane::IpAddress>& source,
                std::uint32_t mark, StreamHandler& handler)
-    : loop_(loop), handler_(&handler), connecting_(true), input_(make_buffer()), output_(make_buffer()) {
-  fd_ = open_socket(destination, source, mark);
+    : loop_(loop),
+      handler_(&handler),
+      fd_(open_socket(destination, source, mark)),
+      connecting_(true),
+      input_(make_buffer()),
+      output_(make_buffer()) {
   sockaddr_storage storage{};
   const socklen_t length = destination.to_sockaddr(storage);
   if (fd_ < 0 || (connect(fd_, reinterpret_cast<const sockaddr*>(&storage), length) != 0 && errno != EINPROGRESS)) {
@@ -106,7 +110,7 @@ void Stream::report_error(int error) {
 }
 
 void Stream::on_event(short what) {
-  if (pending_error_ != 0) return;  // its report is on the way
+  if (pending_error_ != 0 || fd_ < 0) return;  // its report is on the way
   if (connecting_) {
     finish_connect();
   } else if (what & EV_WRITE) {
@@ -177,7 +181,7 @@ void Stream::finish() {
   flush();
 }
 
-void Stream::abort() {
+void Stream::abort() const {
   if (fd_ < 0) return;
   const linger now{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);

@@ -54,7 +54,7 @@ class Stream {
   /// No more octets from us; the peer sees the end of the stream when the rest of output() has gone.
   void finish();
   /// The peer gets RST: it must not take what it has for complete.
-  void abort();
+  void abort() const;
 
  private:
   void on_event(short what);
@@ -66,7 +66,7 @@ class Stream {
 
   EventLoop& loop_;
   StreamHandler* handler_;
-  int fd_ = -1;
+  const int fd_;  ///< -1: no socket could be had
   event* read_event_ = nullptr;
   event* write_event_ = nullptr;
   event* failure_event_ = nullptr;  ///< a connect or write that failed at once is told from the loop

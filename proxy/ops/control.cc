@@ -58,7 +58,7 @@ class ControlServer::Impl {
 
  private:
   struct Client {
-    Impl* server;
+    Impl* server = nullptr;
     std::list<Client>::iterator self;
     std::unique_ptr<bufferevent, FreeBufferevent> channel;
     bool answered = false;

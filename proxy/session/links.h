@@ -28,7 +28,7 @@ class Partings {
   bool unsent() const;
 
  private:
-  class Entry;
+  class Entry;  // NOLINT(cppcoreguidelines-virtual-class-destructor): final, where it is defined
   net::EventLoop& loop_;
   std::list<std::unique_ptr<Entry>> entries_;
 };

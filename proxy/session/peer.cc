@@ -118,8 +118,10 @@ void Session::on_final_reply(const smtp::Reply& answer) {
 }
 
 /// The channel is gone or cannot be believed any more. `answer`: the peer's own farewell, for the command that waits.
+/// `why` is a copy, as the link that told it may end here.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void Session::lose_channel(Reason reason, std::string why, std::optional<smtp::Reply> answer) {
-  if (!channel_) return;  // `why` is a copy: the link that told it ends here
+  if (!channel_) return;
   const bool was_kept = channel_->kept;
   channel_->link().abort();
   forget_channel();

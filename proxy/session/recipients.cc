@@ -213,7 +213,7 @@ void Session::on_secured(std::unique_ptr<Channel> channel) {
   pump();
 }
 
-void Session::on_not_secured(FailedAttempt failure, smtp::Reply answer) {
+void Session::on_not_secured(FailedAttempt failure, const smtp::Reply& answer) {
   NextHopRecord& hop = transaction_->hops[in<InSecuring>()->recipient.hop];
   describe_channel(hop.event, failure.identity);
   hop.event.security.reset();

@@ -100,7 +100,7 @@ class Session {
     explicit SecuringOwner(Session& owner) : session(owner) {}
     void on_secured(std::unique_ptr<Channel> channel) override { session.on_secured(std::move(channel)); }
     void on_not_secured(FailedAttempt failure, smtp::Reply reply) override {
-      session.on_not_secured(std::move(failure), std::move(reply));
+      session.on_not_secured(std::move(failure), reply);
     }
     void on_attempt(const FailedAttempt& failure) override { session.on_attempt(failure); }
     Session& session;
@@ -137,7 +137,7 @@ class Session {
   bool can_share(const Plan& plan, ChannelIdentity& identity);
   void secure(Recipient recipient);
   void on_secured(std::unique_ptr<Channel> channel);
-  void on_not_secured(FailedAttempt failure, smtp::Reply answer);
+  void on_not_secured(FailedAttempt failure, const smtp::Reply& answer);
   void on_attempt(const FailedAttempt& failure);
   void bind(Recipient recipient);
   void submit(Recipient recipient);

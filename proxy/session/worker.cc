@@ -127,7 +127,7 @@ bool Worker::dials_a_listener(const net::Endpoint& original) {
 
 void Worker::turn_away(int fd, const net::Endpoint& client, std::optional<net::Endpoint> original,
                        const std::string& code, const std::string& why) {
-  shared_.note({0, client, std::move(original), "turned away: " + why});
+  shared_.note({0, client, original, "turned away: " + why});
   struct Ignore final : net::StreamHandler {
     void on_connected() override {}
     void on_input() override {}

@@ -108,8 +108,8 @@ int ecdsa_verify(wc_CryptoInfo& info) {
 int rsa_public(wc_CryptoInfo& info) {
   const auto& job = info.pk.rsa;
   if (job.type != RSA_PUBLIC_DECRYPT && job.type != RSA_PUBLIC_ENCRYPT) return CRYPTOCB_UNAVAILABLE;
-  std::array<std::uint8_t, 1024> modulus;  // RSA-8192
-  std::array<std::uint8_t, 1024> exponent;
+  std::array<std::uint8_t, 1024> modulus{};  // RSA-8192
+  std::array<std::uint8_t, 1024> exponent{};
   word32 modulus_length = modulus.size();
   word32 exponent_length = exponent.size();
   if (wc_RsaFlattenPublicKey(job.key, exponent.data(), &exponent_length, modulus.data(), &modulus_length) != 0) {

@@ -128,7 +128,7 @@ AesGcm::Outcome AesGcm::open(Octets key, Octets nonce, Octets aad, Octets in, st
   const ErrorQueue clean;
   if (const Outcome ready = prepare(key, nonce, aad, false); ready != Outcome::Done) return ready;
   EVP_CIPHER_CTX* context = impl_->context.get();
-  std::array<std::uint8_t, 16> expected;  // EVP's interface takes it without const
+  std::array<std::uint8_t, 16> expected{};  // EVP's interface takes it without const
   std::ranges::copy(tag, expected.begin());
   int length = 0;
   std::uint8_t none[16];

@@ -29,14 +29,13 @@ word32 size_of(const Bytes& bytes) {
 }
 
 struct AesKey {
-  AesKey(const Bytes& key, int device) {
-    ready = wc_AesInit(&aes, nullptr, device) == 0 && wc_AesGcmSetKey(&aes, key.data(), size_of(key)) == 0;
-  }
+  AesKey(const Bytes& key, int device)
+      : ready(wc_AesInit(&aes, nullptr, device) == 0 && wc_AesGcmSetKey(&aes, key.data(), size_of(key)) == 0) {}
   ~AesKey() { wc_AesFree(&aes); }
   AesKey(const AesKey&) = delete;
   AesKey& operator=(const AesKey&) = delete;
   Aes aes{};
-  bool ready = false;
+  bool ready;
 };
 
 bool aes_agrees(std::size_t key_length, std::size_t length) {
