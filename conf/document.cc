@@ -78,8 +78,8 @@ struct SyntaxError {
   std::string text;
 };
 
-/// toml11's message is a drawing: a title, then the lines concerned, each behind its number and a bar, the one at fault
-/// last.
+/// toml11's message is a drawing: a title (or none), then the lines concerned, each behind its number and a bar, the
+/// one at fault last, and what is wrong there behind an arrow.
 SyntaxError read_drawing(const std::string& drawing, unsigned parser_line) {
   SyntaxError error;
   error.line = parser_line;
@@ -97,8 +97,13 @@ SyntaxError read_drawing(const std::string& drawing, unsigned parser_line) {
   while (std::getline(lines, line) && !line.starts_with("Hint")) {
     unsigned number = 0;
     int consumed = 0;
-    if (std::sscanf(line.c_str(), " %9u | %n", &number, &consumed) == 1 && consumed > 0) error.line = number;
+    if (std::sscanf(line.c_str(), " %9u | %n", &number, &consumed) == 1 && consumed > 0) {
+      error.line = number;
+    } else if (const auto arrow = line.find("^---"); error.text.empty() && arrow != std::string::npos) {
+      error.text = line.substr(std::min(line.find_first_not_of("^- ", arrow), line.size()));
+    }
   }
+  if (error.text.empty()) error.text = "not TOML";
   return error;
 }
 

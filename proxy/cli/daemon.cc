@@ -18,6 +18,7 @@
 #include "proxy/cli/events.h"
 #include "proxy/cli/reload.h"
 #include "proxy/dns/client.h"
+#include "proxy/dns/clock_watch.h"
 #include "proxy/dns/trust_anchor.h"
 #include "proxy/ops/notify.h"
 #include "proxy/tls/library.h"
@@ -30,8 +31,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kClockCheck = 5s;
-/// The wall clock and the boot clock part by more than this: it was set, and dates mean something else now.
-constexpr auto kClockStep = 2s;
 
 ops::LogLevel log_level(conf::LogLevel level) {
   switch (level) {
@@ -84,11 +83,6 @@ class BlockedSignals {
  private:
   sigset_t before_{};
 };
-
-std::chrono::milliseconds wall_minus_boot() {
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(wall) - dns::boot_time();
-}
 
 }  // namespace
 
@@ -348,15 +342,13 @@ void Daemon::serve() {
 }
 
 void Daemon::run_loop() {
-  auto offset = wall_minus_boot();
+  dns::ClockWatch watch;
   std::unique_ptr<net::Timer> clock;
-  clock = std::make_unique<net::Timer>(*loop_, [this, &offset, &clock] {
-    const auto current = wall_minus_boot();
-    if (current - offset > kClockStep || offset - current > kClockStep) {
+  clock = std::make_unique<net::Timer>(*loop_, [this, &watch, &clock] {
+    if (watch.stepped()) {
       cache_->clear();
       log_.warning("the wall clock was set: cached DNS answers are dropped (security.md rule 8)");
     }
-    offset = current;
     clock->set(kClockCheck);
   });
   clock->set(kClockCheck);

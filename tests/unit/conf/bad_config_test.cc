@@ -57,6 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"open_string", "[log]\n\nformat = \"text\n", {"t.toml:3: syntax: "}},
         Row{"open_array", "[listen]\naddresses = [\"127.0.0.1:1\",\n", {"t.toml:3: syntax: "}},
         Row{"open_table_name", "[log]\n[smtp\n", {"t.toml:2: syntax: "}},
+        Row{"half_a_boolean", "[tls]\nresumption = tru\n", {"t.toml:2: syntax: the next token is not a boolean"}},
         Row{"two_values_on_a_line", "\n[log]\nformat = \"text\" level = \"info\"\n", {"t.toml:3: syntax: "}},
         Row{"leading_zero", "[listen]\nworkers = 01\n", {"t.toml:2: syntax: "}},
         Row{"value_then_table", "hostname = \"a.example\"\n[[hostname]]\n", {"t.toml:2: hostname: "}},
