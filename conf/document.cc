@@ -93,6 +93,7 @@ SyntaxError read_drawing(const std::string& drawing, unsigned parser_line) {
   const std::size_t close = line.find("\")");
   if (open != std::string::npos && close != std::string::npos && close > open) {
     error.key = line.substr(open + 2, close - open - 2);
+    if (error.key.empty()) error.key = written_key("");
   }
   while (std::getline(lines, line) && !line.starts_with("Hint")) {
     unsigned number = 0;

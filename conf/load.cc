@@ -39,7 +39,8 @@ std::string unknown_key(std::string_view section, std::string_view name) {
 
 void read_key(std::string_view section, const std::string& name, const toml::value& value, Config& config,
               Report& report) {
-  const Reader reader(value, section.empty() ? name : fmt::format("{}.{}", section, name), report);
+  const std::string written = written_key(name);
+  const Reader reader(value, section.empty() ? written : fmt::format("{}.{}", section, written), report);
   for (const auto& key : config_keys()) {
     if (key.section != section || key.name != name) continue;
     report.written(reader.key(), line_of(value));

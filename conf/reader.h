@@ -132,7 +132,7 @@ void read_entry(const Reader& entry, const std::array<Key<T>, N>& keys, T& into)
   std::ranges::transform(keys, names.begin(), [](const Key<T>& key) { return key.name; });
   for (const auto& [name, value] : entry.value().as_table()) {
     const auto found = std::ranges::find(names, name);
-    const Reader reader(value, fmt::format("{}.{}", entry.key(), name), entry.report());
+    const Reader reader(value, fmt::format("{}.{}", entry.key(), written_key(name)), entry.report());
     if (found == names.end()) {
       reader.fail(fmt::format("unknown key{}", suggestion(closest(name, names))));
     } else {

@@ -302,6 +302,14 @@ std::string in_quotes(std::string_view text) {
   return out + '"';
 }
 
+std::string written_key(std::string_view name) {
+  const auto bare = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+  };
+  constexpr std::size_t kMost = 80;
+  return !name.empty() && name.size() <= kMost && std::ranges::all_of(name, bare) ? std::string(name) : in_quotes(name);
+}
+
 std::string_view closest(std::string_view word, std::span<const std::string_view> candidates) {
   std::string_view best;
   std::size_t least = 3;  // more than two slips is another word

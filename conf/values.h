@@ -43,6 +43,8 @@ Parsed<Level> parse_policy_level(std::string_view text);
 
 /// `text` in double quotes, control characters escaped, long ones cut: fit for a message.
 std::string in_quotes(std::string_view text);
+/// A key as TOML writes it: bare, or in quotes when it has to be.
+std::string written_key(std::string_view name);
 /// The candidate most like `word` when it is like enough for a slip of the hand, else empty.
 std::string_view closest(std::string_view word, std::span<const std::string_view> candidates);
 /// Offset of the first octet that is not UTF-8 (RFC 3629), npos when all of it is.

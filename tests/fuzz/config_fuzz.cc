@@ -16,7 +16,7 @@ void hold(const std::vector<danegate::conf::Problem>& problems, std::string_view
   const auto lines = 1 + std::ranges::count(text, '\n');
   for (const auto& problem : problems) {
     if (problem.line < 1 || problem.line > lines + 1 || problem.key.empty() || problem.text.empty()) std::abort();
-    if (problem.text.find('\n') != std::string::npos) std::abort();
+    if ((problem.key + problem.text).find('\n') != std::string::npos) std::abort();
   }
 }
 
