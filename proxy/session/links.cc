@@ -33,8 +33,14 @@ class Partings::Entry final : private net::StreamHandler {
     net::drain(stream_->input(), net::length(stream_->input()));
     stream_->want_input(true);
   }
-  void on_drained() override {}
-  void on_closed(const std::string&, bool) override { leave(); }
+  void on_drained() override {
+    if (ended_) leave();
+  }
+  /// The end of what the other side sends is no reason to keep our last words from it.
+  void on_closed(const std::string&, bool orderly) override {
+    if (!orderly || !unsent()) return leave();
+    ended_ = true;
+  }
   void leave() {
     owner_.entries_.remove_if([this](const auto& entry) { return entry.get() == this; });  // destroys this
   }
@@ -42,6 +48,7 @@ class Partings::Entry final : private net::StreamHandler {
   Partings& owner_;
   std::unique_ptr<net::Stream> stream_;
   net::Timer timer_;
+  bool ended_ = false;  ///< the other side sends no more
 };
 
 Partings::Partings(net::EventLoop& loop) : loop_(loop) {}

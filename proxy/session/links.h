@@ -61,7 +61,9 @@ class ClientLink final : public Link, private net::StreamHandler {
   void on_connected() override {}
   void on_input() override { events_.on_input(); }
   void on_drained() override { events_.on_drained(); }
-  void on_closed(const std::string& why, bool) override { events_.on_closed(why); }
+  void on_closed(const std::string& why, bool orderly) override {
+    orderly ? events_.on_input_ended() : events_.on_closed(why);
+  }
 
   Partings& partings_;
   LinkEvents& events_;

@@ -46,6 +46,8 @@ class LinkEvents {
   virtual void on_input() = 0;
   virtual void on_drained() = 0;  ///< backlog() is 0 again
   virtual void on_closed(const std::string& why) = 0;
+  /// The other side sends no more. It may still read: TCP cannot say whether it does.
+  virtual void on_input_ended() { on_closed("connection closed"); }
 
  protected:
   ~LinkEvents() = default;

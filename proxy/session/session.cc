@@ -95,11 +95,14 @@ void Session::pump() {
     if (!client_ || !in<Content>()) break;
     on_content();  // ends here when the answer was known before the end of data: commands may wait behind it
   } while (may_take());
+  if (client_ended_ && client_ && (in<Idle>() || in<Content>()) && net::length(client_->input()) == 0) {
+    return on_client_closed({});  // it has the reply to everything that it sent
+  }
   update_reading();
 }
 
 void Session::update_reading() {
-  if (!client_) return;
+  if (!client_ || client_ended_) return;
   const bool peer_full = in<Content>() && channel_ && channel_->link().backlog() > config_->limits.buffer;
   client_->want_input(!peer_full);
 }
@@ -231,6 +234,15 @@ void Session::on_client_closed(const std::string&) {
   if (in<AwaitingFinal>()) return;  // the peer has the whole message: what it says of it is logged
   abort_content();
   finish(std::nullopt);
+}
+
+/// Exim sends QUIT together with the end of data and ends its side there; without the peer's reply it would send the
+/// message again. So whatever has come is answered; a message that has not come whole is given up at once.
+void Session::on_client_ended() {
+  client_ended_ = true;
+  if (in<AwaitingFinal>()) return;
+  if (net::length(client_->input()) == 0) return on_client_closed({});
+  pump();
 }
 
 void Session::on_alarm() {

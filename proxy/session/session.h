@@ -85,6 +85,7 @@ class Session {
     void on_input() override { session.pump(); }
     void on_drained() override { session.pump(); }
     void on_closed(const std::string& why) override { session.on_client_closed(why); }
+    void on_input_ended() override { session.on_client_ended(); }
     Session& session;
   };
   struct PeerSide final : PeerEvents {
@@ -123,6 +124,7 @@ class Session {
   void reject_command(int code, std::string_view enhanced, std::string_view text);
   void become_idle();
   void on_client_closed(const std::string& why);
+  void on_client_ended();
   void on_alarm();
   void finish(std::optional<smtp::Reply> farewell);
   void update_reading();
@@ -175,6 +177,7 @@ class Session {
   SecuringOwner securing_owner_{*this};
   std::unique_ptr<Environment::Alarm> alarm_;
   std::unique_ptr<Link> client_;  ///< null once the client is gone
+  bool client_ended_ = false;     ///< it sends no more, and may wait for the replies to what it has sent
   smtp::CommandReader reader_;
   std::string client_name_;  ///< HELO/EHLO argument; empty before it
   unsigned bad_commands_ = 0;

@@ -229,18 +229,20 @@ TEST_F(Loss, TheClientVanishes) {
        "example.org verified abandoned rcpts=1 bytes=0\n"},
   };
   for (const Row& row : rows) {
-    SCOPED_TRACE(row.what);
-    Peer peer;
-    if (std::string(row.what) == "before 354") peer.replies = {{"DATA", ""}};
-    auto scene = greeted({peer});
-    scene->exchange(row.said);
-    scene->hang_up();
-    EXPECT_TRUE(scene->finished());
-    EXPECT_EQ(scene->told(), row.told);
-    if (scene->connections() == 0) continue;
-    EXPECT_EQ(scene->connection(0).wire.aborted, row.reset);
-    EXPECT_EQ(scene->connection(0).quit, !row.reset);
-    EXPECT_EQ(scene->connection(0).log.find("\r\n.\r\n"), std::string::npos);
+    for (const bool reads_on : {false, true}) {
+      SCOPED_TRACE(row.what);
+      Peer peer;
+      if (std::string(row.what) == "before 354") peer.replies = {{"DATA", ""}};
+      auto scene = greeted({peer});
+      scene->exchange(row.said);
+      reads_on ? scene->end_input() : scene->hang_up();
+      EXPECT_TRUE(scene->finished());
+      EXPECT_EQ(scene->told(), row.told);
+      if (scene->connections() == 0) continue;
+      EXPECT_EQ(scene->connection(0).wire.aborted, row.reset);
+      EXPECT_EQ(scene->connection(0).quit, !row.reset);
+      EXPECT_EQ(scene->connection(0).log.find("\r\n.\r\n"), std::string::npos);
+    }
   }
 }
 
@@ -264,6 +266,52 @@ TEST_F(Loss, TheClientVanishesBehindTheEndOfData) {
   never->advance(600s);
   EXPECT_TRUE(never->finished());
   EXPECT_EQ(never->told(), "example.org failed(peer-timeout) deferred rcpts=1 bytes=3\n");
+}
+
+/// As Exim does: QUIT and the end of its side come with the end of data. It reads on, and waits for the verdict.
+TEST_F(Loss, TheClientOnlyEndsWhatItSends) {
+  struct Row {
+    const char* what;
+    const char* verdict;  ///< of the peer on the end of data
+    std::string behind;   ///< sent behind it
+    std::string heard;
+    const char* told;
+  };
+  const std::string lost = "451 4.4.2 danegate: the connection to the mail server was lost: ";
+  const std::vector<Row> rows = {
+      {"QUIT", "250 2.0.0 queued", "QUIT\r\n", kQueued + "221 2.0.0 danegate: bye\r\n",
+       "example.org verified accepted 250 rcpts=1 bytes=3\n"},
+      {"nothing", "250 2.0.0 queued", "", kQueued, "example.org verified accepted 250 rcpts=1 bytes=3\n"},
+      {"half a command", "250 2.0.0 queued", "QUI", kQueued, "example.org verified accepted 250 rcpts=1 bytes=3\n"},
+      {"refused", "550 5.7.1 no", "QUIT\r\n", "550 5.7.1 no\r\n221 2.0.0 danegate: bye\r\n",
+       "example.org verified rejected 550 rcpts=1 bytes=3\n"},
+      {"the peer vanishes", "!", "QUIT\r\n",
+       lost + "the other side closed the connection\r\n221 2.0.0 danegate: bye\r\n",
+       "example.org failed(peer-closed) deferred rcpts=1 bytes=3\n"},
+      {"the next message, not whole", "250 2.0.0 queued", kMail + rcpt("r@example.org") + "DATA\r\nhalf",
+       kQueued + kSenderOk + kRcptOk + kGoAhead,
+       "example.org verified accepted 250 rcpts=1 bytes=3\nexample.org verified abandoned rcpts=1 bytes=0\n"},
+      {"the next message", "250 2.0.0 queued", kMail + rcpt("r@example.org") + "DATA\r\ny\r\n.\r\n",
+       kQueued + kSenderOk + kRcptOk + kGoAhead + kQueued,
+       "example.org verified accepted 250 rcpts=1 bytes=3\nexample.org verified accepted 250 rcpts=1 bytes=3\n"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.what);
+    Peer peer;
+    peer.replies = {{".", ""}};
+    auto scene = greeted({peer});
+    scene->exchange(kMail + rcpt("r@example.org") + "DATA\r\n");
+    scene->say("x\r\n.\r\n" + row.behind);
+    scene->end_input();
+    EXPECT_EQ(scene->heard(), "");
+    EXPECT_FALSE(scene->finished());
+    scene->connection(0).peer.replies.clear();
+    scene->connection(0).say(row.verdict);
+    scene->run();
+    EXPECT_EQ(scene->heard(), row.heard);
+    EXPECT_TRUE(scene->finished());
+    EXPECT_TRUE(scene->told() == row.told) << scene->told();
+  }
 }
 
 TEST_F(Loss, TheClientVanishesBeforeAChannel) {

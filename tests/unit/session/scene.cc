@@ -131,6 +131,11 @@ void Scene::hang_up() {
   run();
 }
 
+void Scene::end_input() {
+  client_.reads_on = true;
+  hang_up();
+}
+
 void Scene::advance(std::chrono::milliseconds time) {
   const auto end = now_ + time;
   run();
@@ -209,6 +214,11 @@ bool Scene::deliver(Wire& wire) {
     return true;
   }
   if (!wire.eof) return false;
+  if (wire.reads_on) {
+    wire.eof = false;
+    wire.events->on_input_ended();
+    return true;
+  }
   LinkEvents* events_of = std::exchange(wire.events, nullptr);
   const auto why = std::make_unique<std::string>("the other side closed the connection");
   events_of->on_closed(*why);

@@ -22,6 +22,7 @@ struct Wire {
   net::BufferHandle input = net::make_buffer();
   std::string coming;     ///< on its way to the session
   bool eof = false;       ///< behind `coming`
+  bool reads_on = false;  ///< the eof is only of what it sends
   std::string sent;       ///< by the session, not yet taken by the other side
   std::size_t taken = 0;  ///< of `sent`
   bool stalled = false;   ///< the other side takes nothing
@@ -85,6 +86,7 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
     return heard();
   }
   void hang_up();
+  void end_input();  ///< the client sends no more, and still reads
   void advance(std::chrono::milliseconds time);
   bool finished() const { return finished_; }
   bool client_closed() const { return client_.closed; }
