@@ -22,6 +22,7 @@ Script keys, all optional:
   reset           true: with RST instead of FIN
   delay           {stage: seconds} before the reply of that stage
   chunk           replies are sent in pieces of so many octets
+  lax             true: any line end around a lone dot is the end of data (CVE-2023-51764 and its family)
   slow            seconds of sleep after each read of content (the reader that keeps a sender waiting)
 """
 
@@ -218,8 +219,8 @@ class Session:
         virtual = 2  # the octets of `held` that are no content: as if a line had just ended, so that an empty one is seen
         held, self.buffer = b"\r\n" + self.buffer, b""
         while True:
-            end = held.find(b"\r\n.\r\n")
-            sure = end + 2 if end >= 0 else max(0, len(held) - 4)  # what can no more belong to the end of data
+            end = self.end_of_data(held)
+            sure = end.end(1) if end else max(0, len(held) - 4)  # what can no more belong to the end of data
             content = held[min(virtual, sure):sure]
             virtual = max(0, virtual - sure)
             digest.update(content)
@@ -227,13 +228,23 @@ class Session:
             message["content"] += content[:max(0, KEEP - len(message["content"]))]
             if limit is not None and message["octets"] >= limit:
                 raise Gone(f"dropped by script in content after {message['octets']} octets")
-            if end >= 0:
-                self.buffer = held[end + 5:]
+            if end:
+                self.buffer = held[end.end():]
                 message["complete"] = True
                 message["sha256"] = digest.hexdigest()
                 return
             time.sleep(self.script.get("slow", 0))
             held = held[sure:] + self.receive()
+
+    def end_of_data(self, held):
+        if not self.script.get("lax"):
+            return STRICT_END.search(held)
+        found = LAX_END.search(held)
+        return None if found and found.end() == len(held) and held.endswith(b"\r") else found  # an LF may come
+
+
+STRICT_END = re.compile(rb"(\r\n)\.\r\n")
+LAX_END = re.compile(rb"(\r+\n|\r|\n)\.(?:\r+\n|\r|\n)")
 
 
 @functools.cache

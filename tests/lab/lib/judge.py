@@ -8,11 +8,10 @@ danegate's, the row says so (`judge=(verdict, reason)`) and REASONS explains it;
 import os
 import re
 
-from . import postfix
+from . import postfix, readme
 from .table import expect
 
-README = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "README.md")
-BEGIN, END = "<!-- differences: written by run --differences -->\n", "<!-- end of differences -->\n"
+NAME = "differences"
 
 # Profiles whose settings do not change what DANE demands.
 LIKE_DEFAULT = {"default", "impatient", "workers2", "recursive", "unvalidated"}
@@ -137,21 +136,10 @@ def complaints(rows):
     wrong += [f"{row.name}: declares a difference, but the judge is not asked" for row in rows if row.judge and not takes(row)]
     used = {row.judge[1] for row in rows if row.judge}
     wrong += [f"reason {name!r} has no row" for name in REASONS if name not in used]
-    if not wrong and _readme()[1] != table(rows):
-        wrong.append("README.md: the table of differences is not that of the rows; run --differences writes it")
+    if not wrong and readme.table(NAME) != table(rows):
+        wrong.append("README.md: the table of differences is not that of the rows; run --tables writes it")
     return wrong
 
 
-def _readme():
-    """(before, table, after)"""
-    with open(README, encoding="utf-8") as file:
-        text = file.read()
-    before, _, rest = text.partition(BEGIN)
-    middle, _, after = rest.partition(END)
-    return before, middle, after
-
-
 def rewrite(rows):
-    before, _, after = _readme()
-    with open(README, "w", encoding="utf-8") as file:
-        file.write(before + BEGIN + table(rows) + END + after)
+    readme.rewrite(NAME, table(rows))

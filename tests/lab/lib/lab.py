@@ -5,15 +5,19 @@ import glob
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from . import contract, exim, judge, node, pki, postfix, sandbox, zones
+from . import contract, exim, judge, node, opensmtpd, packages, pki, postfix, sandbox, zones
+from .all_clients import ALL, Postfix
 from .evil import Evil
 from .proxy import Proxy, merged
 from .node import Node
 from .table import Host
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 ZONE = "signed.lab"
 MX1 = ("203.0.113.11", "2001:db8:3::11")
 MX2 = ("203.0.113.12", "2001:db8:3::12")
+MX3 = ("203.0.113.13", "2001:db8:3::13")
+MX4 = ("203.0.113.14", "2001:db8:3::14")
 NOBODY = ("203.0.113.50", "2001:db8:3::50")
 EVIL = [f"203.0.113.{n}" for n in range(64, 255)] + [f"198.51.100.{n}" for n in range(130, 255)] + \
        [f"192.0.2.{n}" for n in range(130, 255)]
@@ -42,6 +46,7 @@ class Client:
         self.node = machine
         self.mta = mta
         self.proxy = proxy
+        self.others = {"postfix": Postfix(machine, mta)}  # by name, each an all_clients.ALL
 
 
 class Lab:
@@ -55,6 +60,7 @@ class Lab:
         self.clients = {}
         self.nodes = []
         self._evil_used = 0
+        self._named = set()  # servers that rows name
         self._evil_addresses = ["203.0.113.63", "2001:db8:3::3f"]
         node.make_router()
         self.pki = pki.Pki(f"{sandbox.ROOM}/pki", ZONE)
@@ -78,6 +84,8 @@ class Lab:
         fields = Fields(self, row)
         for owner, kind, data in row.records:
             self.dns.add(owner.format_map(fields), kind, data.format_map(fields))
+        for owner, kind, data in row.lies:
+            self.dns.lie(owner.format_map(fields), kind, data.format_map(fields))
         if row.forged is not None:
             for index, host in enumerate(row.forged):
                 same = host.name
@@ -112,7 +120,8 @@ class Lab:
             self._evil_addresses += pair
             self._scripts.append((host, self.script(host.script or {})))
         else:
-            pair = {"mx1": MX1, "mx2": MX2, "nobody": NOBODY}[host.server]
+            pair = {"mx1": MX1, "mx2": MX2, "mx3": MX3, "mx4": MX4, "nobody": NOBODY}[host.server]
+            self._named.add(host.server)
         host.v4 = pair[0] if "4" in host.families else ""
         host.v6 = pair[1] if "6" in host.families else ""
 
@@ -154,15 +163,24 @@ class Lab:
         for index, (name, profile) in enumerate(self.profiles.items()):
             resolver = {"lying": zones.LYING, "honest": zones.HONEST}[profile.resolver]
             machines[name] = self._node(f"c-{name}", "clients", (f"192.0.2.{10 + index}", f"2001:db8:1::{10 + index:x}"),
-                                        [resolver], profile.hostname or f"{name}.sender.lab", [postfix.unpacked()])
+                                        [resolver], profile.hostname or f"{name}.sender.lab",
+                                        [postfix.unpacked(), *filter(None, (ALL[other].tree() for other in profile.clients))])
         bench = None
         if self.with_judge and any(judge.takes(row) for row in self.rows):
             bench = self._node("judge", "clients", ("192.0.2.100", "2001:db8:1::64"), [zones.HONEST], "judge.sender.lab",
                                [postfix.unpacked()])
         self.servers = {"mx1": mx1, "mx2": mx2, "evil": evil}
+        if "mx3" in self._named:
+            self.servers["mx3"] = self._node("mx3", "mx", MX3, [zones.HONEST], "mx3.lab", [opensmtpd.tree()])
+        if "mx4" in self._named:
+            self.servers["mx4"] = self._node("mx4", "mx", MX4, [zones.HONEST], "mx4.lab", [packages.unpack("aiosmtpd")])
         with ThreadPoolExecutor(32) as pool:
             jobs = [pool.submit(self.dns.start, dns_node), pool.submit(self._start_mx1, mx1),
                     pool.submit(exim.Exim, mx2, self.pki.mx2), pool.submit(self._start_evil, evil)]
+            if "mx3" in self.servers:
+                jobs.append(pool.submit(opensmtpd.OpenSmtpd, self.servers["mx3"], self.pki.mx3))
+            if "mx4" in self.servers:
+                jobs.append(pool.submit(self._start_mx4, self.servers["mx4"]))
             jobs += [pool.submit(self._start_client, name, machines[name]) for name in self.profiles]
             if bench:
                 jobs.append(pool.submit(self._start_judge, bench))
@@ -180,6 +198,11 @@ class Lab:
     def _start_mx1(self, machine):
         self.mx1 = postfix.Postfix(machine, postfix.SERVER, {
             "smtpd_tls_cert_file": self.pki.mx1.chain, "smtpd_tls_key_file": self.pki.mx1.key}, smtpd=True)
+
+    def _start_mx4(self, machine):
+        machine.start("aiosmtpd", "/usr/bin/python3", f"{HERE}/aio_mx.py", machine.hostname, self.pki.mx4.chain, self.pki.mx4.key,
+                      "/var/mail/all", *machine.addresses)
+        node.wait_for_port(machine, "aiosmtpd")
 
     def _start_judge(self, machine):
         self.judge = judge.Judge(machine, self.rows)
@@ -200,7 +223,9 @@ class Lab:
                 "relay": [self._relay(row) for row in mine if row.relay]})
             proxy = Proxy(machine, self.program, self.pki, self.dns,
                           {section: content for section, content in settings.items() if content})
-        self.clients[name] = Client(name, machine, mta, proxy)
+        client = Client(name, machine, mta, proxy)
+        client.others.update({other: ALL[other](machine) for other in profile.clients})
+        self.clients[name] = client
 
     @staticmethod
     def _relay(row):

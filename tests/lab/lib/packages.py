@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The MTAs: Debian's packages, fetched and unpacked beside the machine, never installed (they conflict with each other
-and with the MTA a machine may have)."""
+and with the MTA a machine may have). Libraries that only they need come with them."""
 
 import glob
 import os
@@ -8,7 +8,18 @@ import subprocess
 
 from . import sandbox
 
-WANTED = {"postfix": ["postfix"], "exim4": ["exim4-base", "exim4-daemon-light"]}
+WANTED = {
+    "postfix": ["postfix"],
+    "exim4": ["exim4-base", "exim4-daemon-light"],
+    "sendmail": ["sendmail-bin", "sendmail-cf", "m4", "libldap-2.5-0", "liblockfile1", "libwrap0"],
+    "opensmtpd": ["opensmtpd"],
+    "msmtp": ["msmtp", "libgsasl18", "libgssglue1", "libntlm0", "libsecret-1-0"],
+    "ssmtp": ["ssmtp", "libgnutls-openssl27"],
+    "nullmailer": ["nullmailer"],
+    "dma": ["dma"],
+    "swaks": ["swaks"],
+    "aiosmtpd": ["python3-aiosmtpd", "python3-attr", "python3-public"],
+}
 
 
 def cache_dir():

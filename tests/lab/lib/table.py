@@ -9,7 +9,8 @@ from typing import Any, Callable
 class Host:
     """One MX host of a row's domain.
 
-    server   mx1 (Postfix), mx2 (Exim, private CA), evil (the scripted one), nobody (an address without a machine)
+    server   mx1 (Postfix), mx2 (Exim, private CA), mx3 (OpenSMTPD), mx4 (aiosmtpd), evil (the scripted one), nobody (an address
+             without a machine)
     tlsa     records: "U S M" is computed from the certificate the server has; "U S M mx1" from that of another server;
              "U S M other" is of a key that nobody holds; anything longer goes into the zone as it is
     zone     the state of the zone the host's name is in (zones.STATES)
@@ -48,6 +49,7 @@ class Row:
     policy   entry for [[policy.domain]] (without `domain`); relay: entry for [[relay]]
     run      function(case) instead of the standard run; check: function(case) after it
     alias    a zone state: the domain is an alias of NAME-alias.ALIAS.lab, and that has the MX records
+    cell     (client, scenario, text) of the README's table of clients (matrix.py)
     judge    (verdict, reason) of the independent judge where it differs (judge.py); judged: whether it is asked at all
     profile  which client machine and configuration (profiles.py); alone: nothing else in that profile meanwhile
     """
@@ -69,7 +71,9 @@ class Row:
     relay: dict | None = None
     # further records (owner, type, data), with {domain}, {host0}, {host0_v4}, {tlsa_mx1_311} and the like filled in
     records: list = field(default_factory=list)
+    lies: list = field(default_factory=list)  # of the same form, told by the client's own resolver instead of the truth
     alias: str = ""
+    cell: tuple = ()
     judge: tuple = ()
     judged: bool | None = None  # default: what the row's file says (JUDGED)
     run: Callable[[Any], None] | None = None
@@ -91,13 +95,15 @@ class Row:
 
 @dataclass
 class Profile:
-    """A client machine: a legacy Postfix and, unless `proxy` is false, danegate with these settings and its rules."""
+    """A client machine: a legacy Postfix and, unless `proxy` is false, danegate with these settings and its rules.
+    clients: further programs that send mail (names of clients.ALL)"""
     settings: dict = field(default_factory=dict)
     postfix: dict = field(default_factory=dict)
     proxy: bool = True
     hostname: str = ""
     resolver: str = "lying"
     alone: bool = False  # its rows one after the other
+    clients: tuple = ()
 
 
 class Failure(AssertionError):
