@@ -157,7 +157,7 @@ def recipes(zone):
         "other_ca": authority(),
         "mx1": lambda pki, make: make(["mx1.lab", f"*.mx1.{zone}"], key_type="RSA"),
         "mx2": lambda pki, make: make(["mx2.lab", f"*.mx2.{zone}"], issuer=pki.ca),
-        "mx3": lambda pki, make: make(["mx3.lab", f"*.mx3.{zone}"], key_type="RSA"),
+        "mx3": lambda pki, make: make(["mx3.lab", f"*.mx3.{zone}"]),
         "mx4": lambda pki, make: make(["mx4.lab", f"*.mx4.{zone}"]),
         # The attacker's: right names, wrong key and an issuer that nobody published.
         "evil": lambda pki, make: make(["evil.lab", *scripted, f"*.mx1.{zone}"], issuer=pki.other_ca),
