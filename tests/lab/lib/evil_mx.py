@@ -22,7 +22,7 @@ Script keys, all optional:
   reset           true: with RST instead of FIN
   delay           {stage: seconds} before the reply of that stage
   chunk           replies are sent in pieces of so many octets
-  lax             true: any line end around a lone dot is the end of data (CVE-2023-51764 and its family)
+  lax             true: a lone dot between line ends of any kind, with or without NULs, is the end of data (CVE-2023-51764 and its family)
   slow            seconds of sleep after each read of content (the reader that keeps a sender waiting)
 """
 
@@ -220,7 +220,7 @@ class Session:
         held, self.buffer = b"\r\n" + self.buffer, b""
         while True:
             end = self.end_of_data(held)
-            sure = end.end(1) if end else max(0, len(held) - 4)  # what can no more belong to the end of data
+            sure = end.end(1) if end else max(0, len(held) - 8)  # what can no more belong to the end of data
             content = held[min(virtual, sure):sure]
             virtual = max(0, virtual - sure)
             digest.update(content)
@@ -244,7 +244,7 @@ class Session:
 
 
 STRICT_END = re.compile(rb"(\r\n)\.\r\n")
-LAX_END = re.compile(rb"(\r+\n|\r|\n)\.(?:\r+\n|\r|\n)")
+LAX_END = re.compile(rb"(\r+\n|\r|\n)\0*\.\0*(?:\r+\n|\r|\n)")
 
 
 @functools.cache
