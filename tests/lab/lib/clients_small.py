@@ -164,8 +164,9 @@ class Nullmailer(ClientMta):
                         log=f"{self.node.dir}/nullmailer.log")
 
     def queued(self, recipient):
-        """recipient: the first of the message."""
-        return bool(os.listdir(f"{self._box(recipient)}/spool/queue"))
+        """recipient: the first of the message; the others have no box of their own."""
+        queue = f"{self._box(recipient)}/spool/queue"
+        return os.path.isdir(queue) and bool(os.listdir(queue))
 
     def retry(self, recipient):
         self.node.stop(f"nullmailer-{recipient}")
