@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An MX of python3-aiosmtpd with STARTTLS, every recipient's message in one Maildir. Usage: aio_mx.py NAME CERT KEY MAILDIR ADDRESS..."""
+"""An MX of python3-aiosmtpd with STARTTLS, every recipient's message in one Maildir.
+Usage: aio_mx.py NAME CERT KEY MAILDIR ADDRESS..."""
 
 import asyncio
 import itertools

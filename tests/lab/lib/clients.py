@@ -2,7 +2,7 @@
 """Programs that send mail, as a row sees them: `send`, and for those with a queue `queued`, `retry` and `drop`. Each is
 Debian's package with TLS off; they live side by side in one node, which has danegate and its rules.
 
-Those of this file have a queue and look MX hosts up themselves; clients_small.py has the others.
+Those of this file have a queue and look MX hosts up themselves, as does client_courier.py's; clients_small.py has the others.
 """
 
 import glob
@@ -24,8 +24,8 @@ class Sent:
 
 
 class ClientMta:
-    """name: also its package in packages.WANTED, "" in `package` if it has none. queues: whether it takes a message into a queue of its
-    own (then code 0 of `send` means no more than that). by_mx: looks up MX hosts; else it dials the host that `send` names."""
+    """name: also in packages.WANTED. queues: whether it takes a message into a queue of its own (then code 0 of `send` means
+    no more than that). by_mx: looks up MX hosts; else it dials the host that `send` names."""
     name = ""
     queues = True
     by_mx = True

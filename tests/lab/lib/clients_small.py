@@ -42,8 +42,9 @@ class Swaks(ClientMta):
         path = f"{self.node.dir}/swaks-{recipients[0]}.eml"
         with open(path, "wb") as file:
             file.write(message.removesuffix(b"\n"))  # it ends the last line itself
-        return self.submit("/usr/bin/swaks", "--server", host, "--port", "25", "--ehlo", self.node.hostname, "--from", sender or "<>",
-                           "--to", ",".join(recipients), "--data", f"@{path}", "--suppress-data", message=b"")
+        return self.submit("/usr/bin/swaks", "--server", host, "--port", "25", "--ehlo", self.node.hostname,
+                           "--from", sender or "<>", "--to", ",".join(recipients), "--data", f"@{path}", "--suppress-data",
+                           message=b"")
 
 
 class QmailRemote(ClientMta):

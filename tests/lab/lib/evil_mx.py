@@ -22,7 +22,7 @@ Script keys, all optional:
   reset           true: with RST instead of FIN
   delay           {stage: seconds} before the reply of that stage
   chunk           replies are sent in pieces of so many octets
-  lax             true: a lone dot between line ends of any kind, with or without NULs, is the end of data (CVE-2023-51764 and its family)
+  lax             true: a lone dot between line ends of any kind, with or without NULs, is the end of data
   slow            seconds of sleep after each read of content (the reader that keeps a sender waiting)
 """
 

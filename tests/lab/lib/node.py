@@ -24,7 +24,7 @@ LANS = {  # bridge in the router's namespace: its address in both families
 
 # Accounts the packages would have made; appended to the nodes' own passwd and group when the machine lacks them.
 USERS = {"postfix": 6101, "Debian-exim": 6102, "danegate": 6103, "vmail": 6104, "story": 6105, "smmta": 6106, "smmsp": 6107,
-         "opensmtpd": 6108, "opensmtpq": 6109}
+         "opensmtpd": 6108, "opensmtpq": 6109, "courier": 6111}
 GROUPS = {"postdrop": 6110}
 
 NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"

@@ -13,6 +13,7 @@ WANTED = {
     "exim4": ["exim4-base", "exim4-daemon-light"],
     "sendmail": ["sendmail-bin", "sendmail-cf", "m4", "libldap-2.5-0", "liblockfile1", "libwrap0"],
     "opensmtpd": ["opensmtpd"],
+    "courier": ["courier-mta", "courier-base", "courier-authlib", "libcourier-unicode4"],
     "msmtp": ["msmtp", "libgsasl18", "libgssglue1", "libntlm0", "libsecret-1-0"],
     "ssmtp": ["ssmtp", "libgnutls-openssl27"],
     "nullmailer": ["nullmailer"],

@@ -85,7 +85,7 @@ def several_domains(name, labels):
 
 
 def other_host_refused(name):
-    """A program that knows one host, and so hands it a recipient of another's: 452 4.5.3, and most send nothing to anybody then."""
+    """A program that knows one host, and so hands it a recipient of another's: 452 4.5.3; most send nothing to anybody then."""
     def run(case):
         names = [case.address(), case.address("rcpt", "b")]
         client, sent = send(case, name, names, case.message())
@@ -192,10 +192,9 @@ ROWS = [row for name in ("postfix", *ALL) for row in rows_of(name)]
 
 def batched(name):
     """Both MX RRsets name one host to the client; in truth the second domain's names another."""
-    scenario = "one host by a lie"
-    host = Host("mx1", PEER)
-    return Row(f"{name}-split", [host], more={"b": [Host("mx2", PEER)]}, status=None, run=comes_again(name), profile="clients-reroute",
-              cell=(name, scenario, "452, then delivered"), lies=[("b-{domain}", "MX", "10 {host0}.")])
+    return Row(f"{name}-split", [Host("mx1", PEER)], more={"b": [Host("mx2", PEER)]}, status=None, run=comes_again(name),
+               profile="clients-reroute", cell=(name, "one host by a lie", "452, then delivered"),
+               lies=[("b-{domain}", "MX", "10 {host0}.")])
 
 
 ROWS += [batched(name) for name in ("exim4", "sendmail")]

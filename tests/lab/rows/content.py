@@ -4,6 +4,7 @@
 
 import hashlib
 import re
+import socket
 
 from lib import mailbox
 from lib.smtp import Smtp
@@ -176,6 +177,20 @@ def direct_dial(case):
         client.close()
 
 
+def half_closed(case):
+    """As Exim does: QUIT and the end of its side come together with the end of data; the peer's reply is still for it."""
+    client = connect(case)
+    client.envelope(case.sender, case.address())
+    client.say("DATA")
+    client.send(HEAD + b"all of it\r\n.\r\nQUIT\r\n")
+    client.socket.shutdown(socket.SHUT_WR)
+    replies = [client.reply()[0] for _ in range(3)]
+    client.close()
+    expect(replies == [250, 221, 0], f"{replies}")
+    expect(arrived(case) == HEAD + b"all of it\r\n", "content")
+    case.expect_event({"result": "verified", "outcome": "accepted"})
+
+
 def half_said(case):
     """A client that goes away in its content: the peer must not take the rest for a message."""
     client = connect(case)
@@ -223,6 +238,7 @@ ROWS = [
     Row("commands", [Host("evil", PEER)], status=None, run=commands),
     Row("bdat", [Host("evil", PEER)], status=None, run=bdat),
     Row("direct-dial", [], status=None, run=direct_dial),
+    Row("half-closed", [Host("evil", PEER, script={**SCRIPT, "delay": {"EOD": 0.5}})], status=None, run=half_closed),
     Row("half-said", [Host("evil", PEER, script=SCRIPT)], status=None, run=half_said),
     # through a real MTA, as a person would write it
     Row("eight-bit-postfix", [Host("mx1", PEER)], message="Subject: ä\n\nGrüße aus Köln, 你好\n".encode(),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Other mail servers as peers: OpenSMTPD (mx3) and aiosmtpd (mx4), which has neither PIPELINING nor enhanced codes.
 
-Debian 12's OpenSMTPD (6.8.0p2) offers STARTTLS, and no handshake of any client succeeds: its way to keep the key in a process apart
-does not work with OpenSSL 3 (github.com/OpenSMTPD/OpenSMTPD/issues/1171). So its rows show what becomes of such a peer: in plaintext
-where that is allowed, never where it publishes TLSA records.
+Debian 12's OpenSMTPD (6.8.0p2) offers STARTTLS, and no handshake of any client succeeds: its way to keep the key in a process
+apart does not work with OpenSSL 3 (github.com/OpenSMTPD/OpenSMTPD/issues/1171). So its rows show what becomes of such a peer: in
+plaintext where that is allowed, never where it publishes TLSA records.
 """
 
 from lib.table import Host, Row
