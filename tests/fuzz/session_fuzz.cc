@@ -137,6 +137,7 @@ class World final : public Environment, public dns::Resolver, public Session::Ho
   std::list<std::unique_ptr<PeerSide>> peers_;
   Wire client_;
   bool client_gone_ = false;
+  bool client_ended_ = false;  ///< says no more, and reads on
   bool finished_ = false;
   std::size_t events_ = 0;
   std::size_t recipients_said_ = 0;
@@ -300,7 +301,7 @@ void World::client_says() {
                                                  "RCPT TO:<postmaster>\r\n",
                                                  "MAIL FROM:<\xc3\xbc@x> SMTPUTF8 SIZE=3\r\n",
                                                  "x"};
-  if (client_.over || !client_.alive || net::length(client_.input.get()) > 64 * 1024) return;
+  if (client_.over || !client_.alive || client_ended_ || net::length(client_.input.get()) > 64 * 1024) return;
   const std::uint8_t choice = choices_.octet();
   std::string octets;
   if (choice >= 240) {
@@ -409,6 +410,9 @@ void World::act() {
       if (choice == 9 && client_.alive && !client_.over && !client_gone_) {
         client_gone_ = true;
         client_.events->on_closed("gone");
+      } else if (choice == 41 && client_.alive && !client_.over && !client_gone_ && !client_ended_) {
+        client_ended_ = true;
+        client_.events->on_input_ended();
       }
       if (choice == 25) session_->drain();
       return;
@@ -432,7 +436,8 @@ void World::play() {
     check();
   }
   // Everybody stops: the client goes, DNS answers or fails, the clock runs.
-  if (!finished_ && client_.alive && !client_.over && !client_gone_) client_.events->on_closed("gone");
+  if (!finished_ && client_.alive && !client_.over && !client_gone_ && !client_ended_)
+    client_.events->on_closed("gone");
   for (int i = 0; i < 100 && !finished_; ++i) {
     answer_dns();
     clock_runs(std::chrono::minutes(15));

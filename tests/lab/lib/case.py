@@ -143,6 +143,9 @@ class Case:
                 lines += ["danegate is not running; its last words:", self.proxy.tail(20)]
         ids = {a["id"] for local in self.row.recipients for a in self.mta.attempts(self.address(local))}
         lines += ["the MTA's log:", *(f"  {line}" for line in self.mta.log_of([self.domain, *ids], 20))]
+        if self.row.cell:
+            words = self.client.others[self.row.cell[0]].last_words([self.row.name])
+            lines += [f"{self.row.cell[0]} says:", *(f"  {line}" for line in words)]
         if self.judged:
             lines.append(f"the judge: {self.judged}")
         records = self.records()

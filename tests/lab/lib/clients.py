@@ -61,10 +61,6 @@ class ClientMta:
         """Has the queue tried now, however short the wait was. Returns at once or after the attempt."""
         raise NotImplementedError
 
-    def told(self, recipient, pattern):
-        """Whether its logs or its queue tell of such a reply to this recipient."""
-        return any(re.search(pattern, line) for line in self.last_words([recipient], 100))
-
     def last_words(self, words, lines=15):
         """The last lines of its logs that hold any of the words."""
         found = []

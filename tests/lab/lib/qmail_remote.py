@@ -6,8 +6,8 @@
 
 HELO, never EHLO; nothing pipelined; a recipient at a time; no TLS, no extension, no parameter; the octets of a line as they
 are, 8-bit or not; a host that answers is the only one that is spoken to, whatever it says: only one that cannot be connected to
-is skipped. Writes the reports that qmail-rspawn reads, each ended by NUL: r, h, s for a recipient (accepted, refused for good, for now)
-and at last K, D or Z for the message.
+is skipped. Writes the reports that qmail-rspawn reads, each ended by NUL: r, h, s for a recipient (accepted, refused for good,
+for now) and at last K, D or Z for the message.
 """
 
 import re

@@ -19,6 +19,8 @@ PEER = ("3 1 1",)
 STRIPPED = {"extensions": ["PIPELINING", "8BITMIME", "SIZE 0"]}
 REFUSED = {"msmtp": 69, "ssmtp": 1, "swaks": 24}  # exit codes of those that have no queue; 69 is EX_UNAVAILABLE
 
+GREYLISTS = {"cert": "peer", "replies": {"RCPT": ["451 4.2.1 greylisted", "250 2.1.5 ok"]}}
+
 MESSAGES = {
     "large": b"".join(hashlib.sha256(b"%d" % n).hexdigest().encode() + b"\n" for n in range(5 * (1 << 20) // 65 + 1)),
     "8-bit": "Grüße aus Köln, 你好\n".encode() + bytes(range(0xA0, 0x100)) + b"\n",
@@ -171,8 +173,7 @@ def rows_of(name):
         row("8-bit", [Host("mx2", PEER)], delivers(name, MESSAGES["8-bit"], server="mx2")),
         row("dots", one(), delivers(name, MESSAGES["dots"])),
         row("stripped", [Host("evil", ("3 1 1 mx1",), script=STRIPPED)], refused(name), text="stays"),
-        row("peer 451", [Host("evil", PEER, script={"cert": "peer", "replies": {"RCPT": ["451 4.2.1 greylisted", "250 2.1.5 ok"]}})],
-            waits(name)),
+        row("peer 451", [Host("evil", PEER, script=GREYLISTS)], waits(name)),
     ]
     if name not in ("ssmtp", "dma"):  # which put a name of their own in its place
         found.append(row("null sender", one(), delivers(name, sender="")))
