@@ -10,9 +10,11 @@ from lib.all_clients import ALL
 from lib.node import wait_for
 from lib.table import Host, Profile, Row, expect
 
+BATCHES = ("exim4", "sendmail")  # put the recipients of all domains that have the same MX hosts into one transaction
+
 PROFILES = {
     "clients": Profile(clients=tuple(ALL)),
-    "clients-reroute": Profile({"policy": {"mx_mismatch": "reroute"}}, clients=("exim4", "sendmail")),
+    "clients-reroute": Profile({"policy": {"mx_mismatch": "reroute"}}, clients=BATCHES),
 }
 
 PEER = ("3 1 1",)
@@ -83,6 +85,10 @@ def several_domains(name, labels):
         for recipient, server in names.items():
             arrives(case, recipient, message, server)
         verified(case, *labels)
+        if name in BATCHES and len(set(labels.values())) == 1:
+            domains = [case.row.domain_of(label) if label else case.domain for label in labels]
+            sessions = {event["session"] for domain in domains for event in case.proxy.events("delivery", domain=domain)}
+            expect(len(sessions) == 1, f"{name} took {len(sessions)} sessions: it does not batch by host any more")
     return run
 
 
@@ -198,4 +204,4 @@ def batched(name):
                lies=[("b-{domain}", "MX", "10 {host0}.")])
 
 
-ROWS += [batched(name) for name in ("exim4", "sendmail")]
+ROWS += [batched(name) for name in BATCHES]
