@@ -66,6 +66,30 @@ Octets library_form(const PublicKey& key, const KeyAlgorithm& algorithm) {
   return algorithm.bits_only ? key.bits : key.spki;
 }
 
+constexpr std::size_t kMinModulusBits = 1024;
+constexpr std::size_t kMaxExponentBits = 64;
+
+struct RsaSizes {
+  std::size_t modulus_bits;
+  std::size_t exponent_bits;
+};
+
+std::size_t bit_width(Octets number) {
+  while (!number.empty() && number[0] == 0) number = number.subspan(1);
+  return number.empty() ? 0 : 8 * (number.size() - 1) + static_cast<std::size_t>(std::bit_width(number[0]));
+}
+
+/// RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017 appendix A.1.1)
+std::optional<RsaSizes> rsa_sizes(const PublicKey& key) {
+  const auto sequence = der::only(key.bits, der::kSequence);
+  if (!sequence) return std::nullopt;
+  der::Reader reader(sequence->content);
+  const auto modulus = reader.next(der::kInteger);
+  const auto exponent = reader.next(der::kInteger);
+  if (!modulus || !exponent || !reader.at_end()) return std::nullopt;
+  return RsaSizes{bit_width(modulus->content), bit_width(exponent->content)};
+}
+
 word32 size(Octets data) {
   return static_cast<word32>(data.size());
 }
@@ -127,6 +151,10 @@ std::expected<void, std::string> verify_signature(const Certificate& certificate
   if (algorithm->key->oid != der::text(issuer.algorithm))
     return std::unexpected(
         fmt::format("its signature is {}, but the issuer's key is of another kind", algorithm->name));
+  // A long exponent costs more than all else here; a bare key was not held against strong_enough() before.
+  if (algorithm->key == &kRsa)
+    if (const auto rsa = rsa_sizes(issuer); !rsa || rsa->exponent_bits > kMaxExponentBits)
+      return std::unexpected("the issuer's RSA key is malformed, or its exponent is too long");
   const Octets key = library_form(issuer, *algorithm->key);
   const int result = wc_CheckCertSigPubKey(certificate.der.data(), size(certificate.der), nullptr, key.data(),
                                            size(key), algorithm->key->library_id);
@@ -138,17 +166,13 @@ std::expected<void, std::string> strong_enough(const PublicKey& key) {
   const auto* algorithm = key_algorithm(key);
   if (algorithm == nullptr) return std::unexpected("its key algorithm is unknown");
   if (algorithm != &kRsa && algorithm != &kRsaPss) return {};
-  // RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017 appendix A.1.1)
-  const auto sequence = der::only(key.bits, der::kSequence);
-  auto reader = der::Reader(sequence ? sequence->content : Octets{});
-  const auto modulus = reader.next(der::kInteger);
-  if (!modulus || modulus->content.empty() || !reader.next(der::kInteger) || !reader.at_end())
-    return std::unexpected("its RSA key is malformed");
-  Octets value = modulus->content;
-  if (value[0] == 0) value = value.subspan(1);
-  const std::size_t bits =
-      value.empty() ? 0 : 8 * (value.size() - 1) + static_cast<std::size_t>(std::bit_width(value[0]));
-  if (bits < 1024) return std::unexpected(fmt::format("its RSA key has only {} bits", bits));
+  const auto rsa = rsa_sizes(key);
+  if (!rsa) return std::unexpected("its RSA key is malformed");
+  if (rsa->modulus_bits < kMinModulusBits)
+    return std::unexpected(fmt::format("its RSA key has only {} bits", rsa->modulus_bits));
+  if (rsa->exponent_bits < 2 || rsa->exponent_bits > kMaxExponentBits)
+    return std::unexpected(
+        fmt::format("its RSA exponent has {} bits, not 2 to {}", rsa->exponent_bits, kMaxExponentBits));
   return {};
 }
 

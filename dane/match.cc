@@ -70,11 +70,21 @@ std::expected<Certificate, Mismatch> read_leaf(std::span<const std::string> chai
   return std::move(*leaf);
 }
 
+struct Issuers {
+  std::vector<Certificate> read;
+  std::string left_out;  ///< which were not looked at, as the end of a sentence
+};
+
 /// Issuers as presented. What cannot be read cannot be anybody's issuer and is left out, like other surplus.
-std::vector<Certificate> read_issuers(std::span<const std::string> chain) {
-  std::vector<Certificate> issuers;
-  for (const auto& octets : chain.subspan(1, std::min(chain.size(), kMaxPresented) - 1))
-    if (auto certificate = Certificate::parse(der::octets(octets))) issuers.push_back(std::move(*certificate));
+Issuers read_issuers(std::span<const std::string> chain) {
+  Issuers issuers;
+  for (std::size_t place = 1; place < std::min(chain.size(), kMaxPresented); ++place) {
+    if (auto certificate = Certificate::parse(der::octets(chain[place])))
+      issuers.read.push_back(std::move(*certificate));
+    else if (issuers.left_out.empty())
+      issuers.left_out = fmt::format("; number {} cannot be read: {}", place + 1, certificate.error());
+  }
+  if (chain.size() > kMaxPresented) issuers.left_out += fmt::format("; only the first {} count", kMaxPresented);
   return issuers;
 }
 
@@ -91,16 +101,20 @@ std::expected<Match, Mismatch> match_trust_anchor(const Certificate& leaf, std::
                                                   const ReferenceIdentifiers& names, std::chrono::sys_seconds now) {
   PathFinder finder(leaf, names, now);
   std::string unlinked;
-  for (auto& issuer : read_issuers(chain)) {
+  auto issuers = read_issuers(chain);
+  for (auto& issuer : issuers.read) {
     const auto id = record_for(issuer, records);
     if (id && !der::same(issuer.der, leaf.der)) unlinked = tell(records[*id]);
     finder.add(std::move(issuer), id ? std::optional(TrustAnchor{*id, tell(records[*id])}) : std::nullopt, true);
   }
   std::size_t supplied = 0;
-  for (std::size_t i = 0; i < records.size() && supplied < kMaxRecordAnchors; ++i) {
+  for (std::size_t i = 0; i < records.size(); ++i) {
     const auto& record = records[i];
     if (record.usage != 2 || record.matching_type != 0) continue;
-    ++supplied;
+    if (++supplied > kMaxRecordAnchors) {
+      issuers.left_out += fmt::format("; only the first {} records 2 x 0 count", kMaxRecordAnchors);
+      break;
+    }
     if (record.selector == 0) {
       if (auto anchor = Certificate::parse(der::octets(record.data)))
         finder.add(std::move(*anchor), TrustAnchor{i, tell(record)}, false);
@@ -110,11 +124,25 @@ std::expected<Match, Mismatch> match_trust_anchor(const Certificate& leaf, std::
   }
   auto found = finder.find();
   if (found) return Match{records[found->anchor], found->depth};
-  if (found.error().kind == MismatchKind::NoRecord && !unlinked.empty())
-    return std::unexpected(Mismatch{MismatchKind::Untrusted,
-                                    unlinked + " matches a certificate of the chain, but no path of issuers leads from "
-                                               "the leaf to it"});
-  return std::unexpected(std::move(found.error()));
+  if (found.error().kind != MismatchKind::NoRecord) return std::unexpected(std::move(found.error()));
+  if (unlinked.empty()) return std::unexpected(Mismatch{MismatchKind::NoRecord, issuers.left_out});
+  return std::unexpected(
+      Mismatch{MismatchKind::Untrusted,
+               unlinked + " matches a certificate of the chain, but no path of issuers leads from the leaf to it"});
+}
+
+/// DANE-EE(3), RFC 7671 section 5.1: nothing of the leaf counts but what the record names, and that its key is one with
+/// which possession can be proved.
+std::optional<std::expected<Match, Mismatch>> match_leaf(const Certificate& leaf,
+                                                         const std::vector<TlsaRecord>& records) {
+  Associations associations(leaf);
+  const auto record = std::ranges::find_if(
+      records, [&](const TlsaRecord& one) { return one.usage == 3 && associations.satisfies(one); });
+  if (record == records.end()) return std::nullopt;
+  if (auto strong = strong_enough(leaf.key); !strong)
+    return std::unexpected(
+        Mismatch{MismatchKind::Untrusted, tell(*record) + " matches the leaf, but: " + strong.error()});
+  return Match{*record, 0};
 }
 
 }  // namespace
@@ -127,17 +155,15 @@ std::expected<Match, Mismatch> match(std::span<const std::string> chain, const s
   if (counted.empty())
     return std::unexpected(
         Mismatch{MismatchKind::NoRecord, fmt::format("none of the {} TLSA records is usable", records.size())});
-  Associations associations(*leaf);
-  for (const auto& record : counted)
-    if (record.usage == 3 && associations.satisfies(record)) return Match{record, 0};
+  if (auto by_leaf = match_leaf(*leaf, counted)) return std::move(*by_leaf);
   const bool any_anchor = std::ranges::any_of(counted, [](const TlsaRecord& record) { return record.usage == 2; });
   auto by_anchor = any_anchor ? match_trust_anchor(*leaf, chain, counted, names, now)
                               : std::unexpected(Mismatch{MismatchKind::NoRecord, {}});
   if (by_anchor || by_anchor.error().kind != MismatchKind::NoRecord) return by_anchor;
   const TlsaRecord wanted{3, 1, 1, sha256(leaf->key.spki)};
-  return std::unexpected(
-      Mismatch{MismatchKind::NoRecord, fmt::format("no certificate of the {} presented satisfies {}; the leaf is {}",
-                                                   chain.size(), tell(counted), wanted.to_string())});
+  return std::unexpected(Mismatch{MismatchKind::NoRecord,
+                                  fmt::format("no certificate of the {} presented satisfies {}; the leaf is {}{}",
+                                              chain.size(), tell(counted), wanted.to_string(), by_anchor.error().why)});
 }
 
 std::optional<TlsaRecord> tlsa_record(const Certificate& certificate, std::uint8_t usage, std::uint8_t selector,
@@ -163,7 +189,8 @@ std::expected<Match, Mismatch> match_pkix(std::span<const std::string> chain, st
     } else if (auto anchor = Certificate::parse(der::octets(anchors[i]))) {
       finder.add(std::move(*anchor), TrustAnchor{i, "a certificate of the CA file"}, true);
     }
-  for (auto& issuer : read_issuers(chain)) finder.add(std::move(issuer), std::nullopt, true);
+  auto issuers = read_issuers(chain);
+  for (auto& issuer : issuers.read) finder.add(std::move(issuer), std::nullopt, true);
   auto found = finder.find();
   if (found) return Match{{}, found->depth};
   if (found.error().kind == MismatchKind::NoRecord)

@@ -33,7 +33,7 @@ enum class MismatchKind {
   KeyDisagreement,  ///< our reader and the TLS library see different keys (security.md rule 1)
   NoRecord,         ///< no record matches any certificate
   Untrusted,        ///< an anchor matched, but the path to it does not hold (signature, CA flags, pathLen, key usage,
-                    ///< strength)
+                    ///< strength); the leaf matched, but its key is too weak; the search for a path was given up
   Expired,          ///< an anchor matched, but a certificate is outside its validity dates
   Name              ///< an anchor matched and the path holds, but no reference identifier matches the leaf
 };
@@ -47,7 +47,8 @@ struct Mismatch {
 /// Would this chain be authenticated by these records (RFC 7671 section 5.1 and 5.2, RFC 7672 section 3)?
 /// `chain`: DER certificates as presented, leaf first. `records`: the TLSA RRset; unusable ones and weaker digests are
 /// left aside here. Every use of a leaf key also holds it against the key that the TLS library reads (security.md rule
-/// 1).
+/// 1). Bounds: of the chain the first 16 certificates count, of the records 2 x 0 the first 16, and the search is
+/// PathFinder's; the error says so where a bound was met.
 std::expected<Match, Mismatch> match(std::span<const std::string> chain, const std::vector<TlsaRecord>& records,
                                      const ReferenceIdentifiers& names, std::chrono::sys_seconds now);
 

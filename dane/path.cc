@@ -96,10 +96,7 @@ void PathFinder::trust_leaf(TrustAnchor anchor) {
 }
 
 void PathFinder::add_key(PublicKey key, TrustAnchor anchor) {
-  // A certificate that carries the key was already added as an anchor, and brings dates and constraints with it.
-  const bool on_wire = std::ranges::any_of(
-      pool_, [&](const Candidate& known) { return der::same(known.certificate.key.spki, key.spki); });
-  if (!on_wire) keys_.push_back({key, std::move(anchor)});
+  if (!der::same(pool_[0].certificate.key.spki, key.spki)) keys_.push_back({key, std::move(anchor)});
 }
 
 std::expected<PathFinder::Found, Mismatch> PathFinder::find() {
@@ -107,9 +104,10 @@ std::expected<PathFinder::Found, Mismatch> PathFinder::find() {
   if (pool_[0].anchor && conclude(*pool_[0].anchor, nullptr)) return *found_;
   if (extend()) return *found_;
   if (furthest_) return std::unexpected(*furthest_);
-  if (steps_ > kMaxSteps)
-    return std::unexpected(
-        Mismatch{MismatchKind::NoRecord, fmt::format("no path to a trust anchor was found in {} steps", kMaxSteps)});
+  if (exhausted_)
+    return std::unexpected(Mismatch{MismatchKind::Untrusted,
+                                    fmt::format("no path to a trust anchor was found within {} steps and {} signatures",
+                                                kMaxSteps, kMaxSignatures)});
   return std::unexpected(Mismatch{MismatchKind::NoRecord, "no path leads from the leaf to a trust anchor"});
 }
 
@@ -121,7 +119,10 @@ bool PathFinder::extend() {
       const auto& candidate = pool_[next];
       if (candidate.anchor.has_value() != anchors || !der::same(candidate.certificate.subject, issuer)) continue;
       if (std::ranges::find(path_, next) != path_.end()) continue;
-      if (++steps_ > kMaxSteps) return false;
+      if (++steps_ > kMaxSteps) {
+        exhausted_ = true;
+        return false;
+      }
       path_.push_back(next);
       if (anchors ? conclude(*candidate.anchor, nullptr) : extend()) return true;
       path_.pop_back();
@@ -131,8 +132,15 @@ bool PathFinder::extend() {
 }
 
 bool PathFinder::try_key(const BareKey& key) {
+  if (carried(key, pool_[path_.back()].certificate.issuer)) return false;
   // Nothing but the signature ties a bare key to the certificate below it.
-  return ++steps_ <= kMaxSteps && signed_by(path_.back(), key.key) && conclude(key.anchor, &key);
+  return signed_by(path_.back(), key.key) && conclude(key.anchor, &key);
+}
+
+bool PathFinder::carried(const BareKey& key, der::Octets issuer) const {
+  return std::any_of(pool_.begin() + 1, pool_.end(), [&](const Candidate& known) {
+    return der::same(known.certificate.subject, issuer) && der::same(known.certificate.key.spki, key.key.spki);
+  });
 }
 
 bool PathFinder::conclude(const TrustAnchor& anchor, const BareKey* key) {
@@ -205,6 +213,11 @@ std::optional<std::string> PathFinder::check_dates(std::size_t depth) {
 }
 
 std::optional<std::string> PathFinder::check_name() {
+  if (!name_) name_ = read_name();
+  return *name_;
+}
+
+std::optional<std::string> PathFinder::read_name() {
   const auto& leaf = *profile(pool_[0]);
   if (names_match(leaf, names_)) return std::nullopt;
   return fmt::format("the leaf is for {} ({}), and the reference identifiers are {}", list(presented_names(leaf)),
@@ -214,8 +227,10 @@ std::optional<std::string> PathFinder::check_name() {
 std::expected<void, std::string> PathFinder::signed_by(std::size_t candidate, const PublicKey& key) {
   const std::pair edge(candidate, key.spki.data());
   if (const auto known = signatures_.find(edge); known != signatures_.end()) return known->second;
-  if (signatures_.size() >= kMaxSignatures)
-    return std::unexpected(fmt::format("not looked at after {} signatures", kMaxSignatures));
+  if (signatures_.size() >= kMaxSignatures) {
+    exhausted_ = true;
+    return std::unexpected(fmt::format("its signature was not looked at, {} others were before", kMaxSignatures));
+  }
   return signatures_.emplace(edge, verify_signature(pool_[candidate].certificate, key)).first->second;
 }
 

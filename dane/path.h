@@ -23,11 +23,12 @@ struct TrustAnchor {
 
 /// Builds a path from the leaf up to a trust anchor and holds it against RFC 5280 section 6.1 as dane.md narrows it.
 /// Issuers may come in any order, twice, or for nothing. All work is bounded: kMaxSteps extensions of a path tried,
-/// kMaxSignatures public-key operations, so that cross-signed bundles and loops end.
+/// kMaxSignatures public-key operations (about a second, were they all P-521), so that cross-signed bundles and loops
+/// end; the error then names the bound.
 class PathFinder {
  public:
   static constexpr std::size_t kMaxSteps = 1000;
-  static constexpr std::size_t kMaxSignatures = 64;
+  static constexpr std::size_t kMaxSignatures = 32;
 
   struct Found {
     std::size_t anchor = 0;  ///< TrustAnchor::id
@@ -40,10 +41,12 @@ class PathFinder {
   void add(Certificate certificate, std::optional<TrustAnchor> anchor, bool dated);
   /// The leaf itself is trusted as it stands, by the CA file; its dates and name still count.
   void trust_leaf(TrustAnchor anchor);
-  /// A trust anchor of which nothing but the key is known.
+  /// A trust anchor of which nothing but the key is known. Where an issuer of the right name carries the key, that
+  /// certificate stands for it, with its dates and constraints.
   void add_key(PublicKey key, TrustAnchor anchor);
 
-  /// The error is the failure of the path that got furthest; NoRecord when no path reaches an anchor.
+  /// The error is the failure of the path that got furthest; NoRecord when no path reaches an anchor; Untrusted when
+  /// the search was given up.
   std::expected<Found, Mismatch> find();
 
  private:
@@ -60,12 +63,14 @@ class PathFinder {
 
   bool extend();
   bool try_key(const BareKey& key);
+  bool carried(const BareKey& key, der::Octets issuer) const;
   bool conclude(const TrustAnchor& anchor, const BareKey* key);
   std::optional<Mismatch> check(const BareKey* key);
   std::optional<std::string> check_certificate(std::size_t depth, bool last, std::size_t intermediates);
   std::optional<std::string> check_issuer(const Candidate& issuer, const Profile& profile, std::size_t intermediates);
   std::optional<std::string> check_dates(std::size_t depth);
   std::optional<std::string> check_name();
+  std::optional<std::string> read_name();
   std::expected<void, std::string> signed_by(std::size_t candidate, const PublicKey& key);
   const std::expected<Profile, std::string>& profile(Candidate& candidate);
 
@@ -76,6 +81,8 @@ class PathFinder {
   std::vector<std::size_t> path_;
   std::map<std::pair<std::size_t, const std::uint8_t*>, std::expected<void, std::string>> signatures_;
   std::size_t steps_ = 0;
+  bool exhausted_ = false;
+  std::optional<std::optional<std::string>> name_;  // check_name's result: thousands of names, and as many paths
   std::optional<Found> found_;
   std::optional<Mismatch> furthest_;
 };
