@@ -2,6 +2,8 @@
 // The strict reader over any octets, and the properties that the matching rests on. Seeds: tests/vectors/certs.
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 #include "dane/certificate.h"
 #include "dane/match.h"
@@ -14,6 +16,28 @@ void demand(bool holds) {
 }
 bool inside(der::Octets part, der::Octets whole) {
   return part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size();
+}
+
+std::string vector(const char* name) {
+  std::ifstream in(std::string(DANEGATE_TEST_VECTORS) + "/certs/" + name, std::ios::binary);
+  demand(in.good());
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// As the issuer of a leaf that is as it should be: whatever it says of itself, its key is the one that signed the
+/// leaf.
+void as_issuer(const Certificate& issuer, const ReferenceIdentifiers& names, std::chrono::sys_seconds now) {
+  static const std::string leaf = vector("leaf.der");
+  static const std::string sub = vector("sub.der");
+  static const std::string key(der::text(Certificate::parse(der::octets(sub))->key.spki));
+  const std::string text(der::text(issuer.der));
+  const std::vector<std::string> chain{leaf, text};
+  for (const TlsaRecord& record :
+       {TlsaRecord{2, 0, 0, text}, TlsaRecord{2, 1, 0, std::string(der::text(issuer.key.spki))}}) {
+    const bool matched = match(chain, {record}, names, now).has_value();
+    const bool from_dns = match({chain.data(), 1}, {record}, names, now).has_value();
+    demand((!matched && !from_dns) || der::text(issuer.key.spki) == key);
+  }
 }
 }  // namespace
 
@@ -35,5 +59,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   demand(!match(chain, records, {name}, now));  // the leaf is never its own anchor
   (void)match({chain.data(), 1}, {{3, 0, 0, text}}, {}, now);
   (void)match_pkix(chain, chain, {name}, now);
+  as_issuer(*certificate, {name}, now);
   return 0;
 }
