@@ -9,10 +9,11 @@ std::optional<Element> Reader::next() {
   std::size_t length = rest_[1];
   if (length > 0x7F) {
     const std::size_t octets = length & 0x7F;
-    // 0 is BER's indefinite form; three octets reach 16 MiB, which no certificate does.
-    if (octets == 0 || octets > 3 || rest_.size() < 2 + octets) return std::nullopt;
+    // Three octets reach 16 MiB, which no certificate does.
+    if (octets > 3 || rest_.size() < 2 + octets) return std::nullopt;
     length = 0;
     for (std::size_t i = 0; i < octets; ++i) length = length << 8 | rest_[2 + i];
+    // The first is also the answer to BER's indefinite form, which has no octets of length.
     if (length <= 0x7F || length >> 8 * (octets - 1) == 0) return std::nullopt;
     header += octets;
   }

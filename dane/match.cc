@@ -50,7 +50,7 @@ std::string tell(const TlsaRecord& record) {
   constexpr std::size_t kShown = 8;
   auto head = record;
   head.data.resize(std::min(head.data.size(), kShown));
-  return "record " + head.to_string() + (record.data.size() > kShown ? "…" : "");
+  return "record " + head.to_string() + "…";  // no usable record is as short as that
 }
 
 std::string tell(const std::vector<TlsaRecord>& records) {

@@ -43,7 +43,7 @@ struct PresentedName {
   }
   bool matches(const DomainName& reference) const {
     if (!wildcard) return name == reference;
-    return !reference.is_root() && reference.parent() == name;
+    return reference.parent() == name;  // which has two labels and so is not the root, the root's own parent
   }
   std::string to_string() const { return (wildcard ? "*." : "") + name.to_string(); }
 };
@@ -205,8 +205,8 @@ std::optional<std::string> PathFinder::check_issuer(const Candidate& issuer, con
 
 std::optional<std::string> PathFinder::check_dates(std::size_t depth) {
   auto& candidate = pool_[path_[depth]];
-  const auto& read = profile(candidate);
-  if (!candidate.dated || !read) return std::nullopt;
+  const auto& read = profile(candidate);  // read by now: check_certificate() goes first
+  if (!candidate.dated) return std::nullopt;
   if (now_ < read->not_before) return "it is valid only from " + date(read->not_before);
   if (now_ > read->not_after) return "it expired at " + date(read->not_after);
   return std::nullopt;

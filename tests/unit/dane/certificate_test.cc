@@ -18,6 +18,10 @@ TEST(Der, OneElement) {
     Bytes octets;
     bool accepted;
   };
+  const auto sized = [](Bytes head, std::size_t content) {
+    head.resize(head.size() + content);
+    return head;
+  };
   Bytes long_form{0x04, 0x81, 0x80};
   long_form.resize(3 + 128);
   Bytes two_octets{0x04, 0x82, 0x01, 0x00};
@@ -31,7 +35,12 @@ TEST(Der, OneElement) {
       {"long form, two octets", two_octets, true},
       {"long form for a short length, X.690 section 10.1", {0x04, 0x81, 0x01, 0xAA}, false},
       {"leading zero octet of length, X.690 section 10.1", padded, false},
+      {"short form, the longest", sized({0x04, 0x7F}, 127), true},
+      {"long form for 127 octets, X.690 section 10.1", sized({0x04, 0x81, 0x7F}, 127), false},
+      {"long form, three octets", sized({0x04, 0x83, 0x01, 0x00, 0x00}, 65536), true},
+      {"long form, four octets", sized({0x04, 0x84, 0x01, 0x00, 0x00, 0x00}, 1U << 24), false},
       {"indefinite, X.690 section 8.1.3.6", {0x04, 0x80, 0x00, 0x00}, false},
+      {"indefinite is not 128 octets", sized({0x04, 0x80}, 128), false},
       {"length beyond the end", {0x04, 0x02, 0xAA}, false},
       {"length octets beyond the end", {0x04, 0x82, 0x01}, false},
       {"length of four octets", {0x04, 0x84, 0x01, 0x00, 0x00, 0x00}, false},
@@ -62,7 +71,9 @@ TEST(Der, Values) {
   EXPECT_EQ(integer({0x00}), 0u);
   EXPECT_EQ(integer({0x7F}), 127u);
   EXPECT_EQ(integer({0x00, 0x80}), 128u);
+  EXPECT_EQ(integer({0x01, 0x00}), 256u);
   EXPECT_EQ(integer({0x00, 0xFF, 0xFF}), 65535u);
+  EXPECT_FALSE(integer({0x00, 0x80, 0x00, 0x00})) << "four octets";
   EXPECT_FALSE(integer({})) << "X.690 section 8.3.1";
   EXPECT_FALSE(integer({0x80})) << "negative";
   EXPECT_FALSE(integer({0x00, 0x7F})) << "not the fewest octets, X.690 section 8.3.2";
@@ -157,6 +168,45 @@ TEST(Certificate, Frame) {
          p.rest = with(tlv(0x30, {{6, 1, 1}, {4, 0}}));
        },
        false},
+      {"a version that is no INTEGER", [](Parts& p) { p.version = tlv(0xA0, {{4, 1, 2}}); }, false},
+      {"a version wrapper without version", [](Parts& p) { p.version = tlv(0xA0, {}); }, false},
+      {"serial of another tag", [](Parts& p) { p.serial = {4, 1, 1}; }, false},
+      {"no inner algorithm", [](Parts& p) { p.inner = {}; }, false},
+      {"inner algorithm with an empty OID", [](Parts& p) { p.inner = tlv(0x30, {{6, 0}}); }, false},
+      {"inner algorithm with one parameter", [](Parts& p) { p.inner = tlv(0x30, {{6, 1, 1}, {5, 0}}); }, true},
+      {"inner algorithm with a parameter cut", [](Parts& p) { p.inner = tlv(0x30, {{6, 1, 1}, {5, 1}}); }, false},
+      {"an issuer of another tag", [](Parts& p) { p.issuer = tlv(0x31, {}); }, false},
+      {"dates of another tag", [](Parts& p) { p.validity = tlv(0x31, {p.time(), p.time()}); }, false},
+      {"no dates", [](Parts& p) { p.validity = tlv(0x30, {}); }, false},
+      {"a first date that is no time", [](Parts& p) { p.validity = tlv(0x30, {{5, 0}, p.time()}); }, false},
+      {"dates as GeneralizedTime", [](Parts& p) { p.validity = tlv(0x30, {{0x18, 1, '1'}, {0x18, 1, '2'}}); }, true},
+      {"a subject of another tag", [](Parts& p) { p.subject = tlv(0x31, {}); }, false},
+      {"no key", [](Parts& p) { p.spki = {}; }, false},
+      {"key of another tag", [](Parts& p) { p.spki[0] = 0x31; }, false},
+      {"key: no algorithm", [](Parts& p) { p.spki = tlv(0x30, {{3, 2, 0, 1}}); }, false},
+      {"key: algorithm without OID", [](Parts& p) { p.spki = tlv(0x30, {tlv(0x30, {}), {3, 2, 0, 1}}); }, false},
+      {"key: algorithm with two parameters",
+       [](Parts& p) { p.spki = tlv(0x30, {tlv(0x30, {{6, 1, 1}, {5, 0}, {5, 0}}), {3, 2, 0, 1}}); }, false},
+      {"key: an OCTET STRING for the bits",
+       [](Parts& p) { p.spki = tlv(0x30, {tlv(0x30, {{6, 1, 1}}), {4, 2, 0, 1}}); }, false},
+      {"extension without OID", [](Parts& p) { p.rest = with(tlv(0x30, {{4, 0}})); }, false},
+      {"extension with an empty OID", [](Parts& p) { p.rest = with(tlv(0x30, {{6, 0}, {4, 0}})); }, false},
+      {"extension without value", [](Parts& p) { p.rest = with(tlv(0x30, {{6, 1, 1}})); }, false},
+      {"extension that says it is not critical, X.690 section 11.5",
+       [](Parts& p) { p.rest = with(tlv(0x30, {{6, 1, 1}, {1, 1, 0}, {4, 0}})); }, true},
+      {"a list of extensions of another tag",
+       [](Parts& p) { p.rest = tlv(0xA3, {tlv(0x31, {tlv(0x30, {{6, 1, 1}, {4, 0}})})}); }, false},
+      {"no list of extensions", [](Parts& p) { p.rest = tlv(0xA3, {}); }, false},
+      {"extensions in v2",
+       [](Parts& p) {
+         p.version = tlv(0xA0, {{2, 1, 1}});
+         p.rest = with(tlv(0x30, {{6, 1, 1}, {4, 0}}));
+       },
+       false},
+      {"outer algorithm without OID", [](Parts& p) { p.outer = tlv(0x30, {}); }, false},
+      {"outer algorithm of another tag", [](Parts& p) { p.outer[0] = 0x31; }, false},
+      {"no signature", [](Parts& p) { p.signature = {}; }, false},
+      {"signature of another tag", [](Parts& p) { p.signature[0] = 4; }, false},
       {"no outer algorithm", [](Parts& p) { p.outer = {}; }, false},
       {"signature with unused bits", [](Parts& p) { p.signature = {3, 2, 1, 2}; }, false},
       {"content behind the signature", [](Parts& p) { p.behind = {5, 0}; }, false},
@@ -174,6 +224,34 @@ TEST(Certificate, Frame) {
     for (std::size_t size = 0; size < octets.size(); ++size)
       EXPECT_FALSE(Certificate::parse(der::Octets(octets).first(size))) << row.what << ' ' << size;
   }
+}
+
+TEST(Certificate, Fields) {
+  Parts parts;
+  parts.rest = tlv(0xA3, {tlv(0x30, {tlv(0x30, {{6, 1, 1}, {1, 1, 0xFF}, {4, 1, 7}}), tlv(0x30, {{6, 1, 2}, {4, 1, 8}}),
+                                     tlv(0x30, {{6, 1, 3}, {1, 1, 0}, {4, 1, 9}})})});
+  parts.issuer = tlv(0x30, {{5, 0}});
+  const auto octets = parts.der();
+  const auto read = Certificate::parse(octets).value();
+  EXPECT_TRUE(read.v3);
+  EXPECT_TRUE(der::same(read.inner_algorithm, parts.inner));
+  EXPECT_TRUE(der::same(read.outer_algorithm, parts.outer));
+  EXPECT_TRUE(der::same(read.signature_oid, Bytes{0x2B, 0x65, 0x70}));
+  EXPECT_TRUE(der::same(read.issuer, parts.issuer));
+  EXPECT_TRUE(der::same(read.subject, parts.subject));
+  EXPECT_FALSE(read.self_issued());
+  EXPECT_TRUE(der::same(read.key.algorithm, Bytes{0x2B, 0x65, 0x70}));
+  EXPECT_TRUE(der::same(read.key.bits, Bytes{1}));
+  ASSERT_EQ(read.extensions.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(der::same(read.extensions[i].oid, Bytes{static_cast<std::uint8_t>(i + 1)})) << i;
+    EXPECT_TRUE(der::same(read.extensions[i].value, Bytes{static_cast<std::uint8_t>(i + 7)})) << i;
+    EXPECT_EQ(read.extensions[i].critical, i == 0) << i;
+  }
+  parts.version = {};
+  parts.rest = {};
+  const auto old = parts.der();
+  EXPECT_FALSE(Certificate::parse(old)->v3);
 }
 
 TEST(Profile, TooManyExtensions) {
@@ -204,6 +282,19 @@ TEST(Profile, MalformedExtensions) {
       {"negative pathLen", basic, {0x30, 6, 1, 1, 0xFF, 2, 1, 0xFF}, false},
       {"BER TRUE", basic, {0x30, 3, 1, 1, 1}, false},
       {"keyUsage", usage, {3, 2, 1, 6}, true},
+      {"basicConstraints of another tag", basic, {0x31, 0}, false},
+      {"pathLen alone", basic, {0x30, 3, 2, 1, 0}, true},
+      {"keyUsage of nine bits", usage, {3, 3, 7, 6, 0x80}, true},
+      {"keyUsage of seventeen bits", usage, {3, 4, 7, 6, 0, 0x80}, false},
+      {"keyUsage of another tag", usage, {4, 2, 1, 6}, false},
+      {"keyUsage empty", usage, {3, 0}, false},
+      {"keyUsage with 7 unused bits", usage, {3, 2, 7, 0x80}, true},
+      {"extKeyUsage", purposes, {0x30, 3, 6, 1, 1}, true},
+      {"extKeyUsage of another tag", purposes, {0x31, 3, 6, 1, 1}, false},
+      {"extKeyUsage cut", purposes, {0x30, 2, 6, 1}, false},
+      {"subjectAltName", names, {0x30, 3, 0x82, 1, 'a'}, true},
+      {"subjectAltName of another tag", names, {0x31, 3, 0x82, 1, 'a'}, false},
+      {"subjectAltName behind", names, {0x30, 3, 0x82, 1, 'a', 0}, false},
       {"keyUsage without bits", usage, {3, 1, 0}, false},
       {"keyUsage with 8 unused bits", usage, {3, 2, 8, 6}, false},
       {"extKeyUsage empty", purposes, {0x30, 0}, false},

@@ -38,6 +38,7 @@ const Rows& ee_rows() {
       {"secp256k1", "secp256k1-leaf", {"3 1 1 secp256k1-leaf"}, "3 1 1 @0"},
       {"brainpoolP256r1", "brainpoolp256r1-leaf", {"3 1 1 brainpoolp256r1-leaf"}, "3 1 1 @0"},
       {"Ed448", "ed448-leaf", {"3 1 1 ed448-leaf"}, "3 1 1 @0"},
+      {"RSASSA-PSS key, should the handshake get that far", "pss-leaf", {"3 1 1 pss-leaf"}, "3 1 1 @0"},
       {"beside a trust anchor that does not hold", "leaf-expired sub root", {"2 0 1 root", "3 1 1 leaf"}, "3 1 1 @0"},
 
       {"another key", "leaf", {"3 1 1 other"}, "no certificate of the 1 presented satisfies record 3 1 1 ", kNoRecord},
@@ -78,6 +79,7 @@ const Rows& ee_rows() {
        "its RSA key is malformed",
        kUntrusted},
       {"P-192", "prime192v1-leaf", {"3 1 1 prime192v1-leaf"}, "the TLS library cannot read the leaf", kKeyDisagreement},
+      {"DSA", "dsa-leaf", {"3 1 1 dsa-leaf"}, "the leaf's key algorithm is unknown", kKeyDisagreement},
       {"X25519 signs nothing", "x25519-leaf", {"3 1 1 x25519-leaf"}, "the leaf", kKeyDisagreement},
       {"unknown key algorithm", "unknown-key-leaf", {"3 1 1 unknown-key-leaf"}, "the leaf", kKeyDisagreement},
       {"no certificate", "", {"3 1 1 leaf"}, "no certificate", MismatchKind::EmptyChain},

@@ -16,6 +16,9 @@ const Rows& record_rows() {
       {"an anchor in full counts beside digests", "leaf sub", {"2 0 0 root", "2 0 2 other"}, "2 0 0 @2"},
       {"a digest that is cut outdoes nothing", "leaf", {"3 1 1 leaf", "3 1 2 #63"}, "3 1 1 @0"},
       {"nor does one of usage 2", "leaf sub root", {"2 0 1 root", "2 0 2 #32"}, "2 0 1 @2"},
+      {"each digest is its own", "leaf", {"3 0 2 leaf-again", "3 1 1 leaf"}, "3 1 1 @0"},
+      {"and that of the other selector", "leaf", {"3 1 2 other", "3 0 1 leaf"}, "3 0 1 @0"},
+      {"digests are not counted as anchors in full", "leaf", {"2 1 1 #32*17", "2 0 0 sub"}, "2 0 0 @1"},
       {"unusable records do not disturb",
        "leaf",
        {"0 0 1 root", "1 1 1 leaf", "255 1 1 leaf", "3 2 1 leaf", "3 1 3 leaf", "3 1 1 leaf cut", "3 1 1 leaf"},
@@ -78,6 +81,13 @@ const Rows& record_rows() {
        {"3 1 1 #32*200", "2 1 1 #32*200"},
        " and 396 more;",
        kNoRecord},
+      {"records are told by their first octets",
+       "leaf",
+       {"3 1 1 other", "3 0 1 root", "2 1 1 #32", "2 0 2 #64"},
+       "satisfies record 3 1 1 b4995e83ea363fcd…, record 3 0 1 4c4104d55faf319a…, record 2 1 1 0000787878787878…, "
+       "record 2 0 2 "
+       "0000787878787878…; the leaf is 3 1 1 b74d9b44091d9904d5533fa27332df9ad651a350fbb0865d0c73d488e93e9e8b",
+       kNoRecord},
       {"four hundred times the same wrong one", "leaf", {"3 1 1 other*400"}, "satisfies record 3 1 1 ", kNoRecord},
       {"usage 3 in full, not the leaf's, is no anchor", "leaf sub root", {"3 0 0 sub", "2 0 1 other"}, "", kNoRecord},
       {"usage 3 is about the leaf alone, RFC 6698 section 2.1.1",
@@ -94,6 +104,33 @@ namespace {
 
 TEST(Match, Records) {
   run(record_rows());
+}
+
+// Nor is anything said of a bound that was not met, or that does not matter: these end with the leaf's record.
+TEST(Match, BoundsAreToldWhereTheyWereMet) {
+  const auto why = [](const char* chain, const std::vector<const char*>& records) {
+    return match(vectors::chain(chain), vectors::records(records), names({"mx.example.org"}), kNow).error().why;
+  };
+  using ::testing::EndsWith;
+  EXPECT_THAT(why("leaf root*15", {"2 0 1 other"}), EndsWith("3e9e8b"));
+  EXPECT_THAT(why("leaf root*16", {"2 0 1 other"}), EndsWith("; only the first 16 count"));
+  EXPECT_THAT(why("leaf root*16", {"3 1 1 other"}), EndsWith("3e9e8b")) << "DANE-EE does not look behind the leaf";
+  EXPECT_THAT(why("leaf", {"2 0 0 root"}), EndsWith("3e9e8b"));
+  EXPECT_THAT(why("leaf attacker.spki attacker.spki", {"2 0 1 other"}),
+              EndsWith("; number 2 cannot be read: the certificate's serialNumber is malformed"))
+      << "the first of them";
+}
+
+TEST(Match, RecordsOfACertificate) {
+  const auto octets = vectors::der("leaf");
+  const auto leaf = Certificate::parse(der::octets(octets)).value();
+  for (const auto* text : {"3 1 1 leaf", "3 0 1 leaf", "2 1 2 leaf", "2 0 2 leaf", "0 1 0 leaf", "1 0 0 leaf"}) {
+    const auto want = vectors::record(text);
+    EXPECT_EQ(tlsa_record(leaf, want.usage, want.selector, want.matching_type), want) << text;
+  }
+  EXPECT_FALSE(tlsa_record(leaf, 3, 2, 1));
+  EXPECT_FALSE(tlsa_record(leaf, 3, 255, 0));
+  EXPECT_FALSE(tlsa_record(leaf, 3, 1, 3));
 }
 
 // A hostile zone and a hostile host together: 400 bare keys that differ, 100 certificates under one name. The work is

@@ -24,6 +24,7 @@ const Rows& name_rows() {
        "2 0 1 @2",
        {},
        names({(label63 + ".example.org").c_str()})},
+      {"a name of one label", "leaf-one-label sub root", root, "2 0 1 @2", {}, names({"mx"})},
       {"CN-ID without DNS-ID", "leaf-cn sub root", root, "2 0 1 @2"},
       {"CN-ID beside other kinds of names", "leaf-cn-email sub root", root, "2 0 1 @2"},
       {"CN-ID of a v1 leaf", "leaf-v1 sub root", root, "2 0 1 @2"},
@@ -65,6 +66,7 @@ const Rows& name_rows() {
        names({"mx.example.net"})},
       {"the CN before the last", "leaf-cn-first sub root", root, "is for mx.example.net", kName},
       {"CN as BMPString", "leaf-cn-bmp sub root", root, "is for none", kName},
+      {"CN of that tag in ASCII", "leaf-cn-other-tag sub root", root, "is for none", kName},
       {"a name as organisation", "leaf-organisation sub root", root, "is for none", kName},
       {"NUL in the CN", "leaf-cn-nul sub root", root, "is for none", kName},
       {"CN wildcard under a top-level domain", "leaf-cn-tld-wildcard sub root", root, "is for none", kName,
@@ -102,6 +104,17 @@ namespace {
 
 TEST(Match, DaneTaNames) {
   run(name_rows());
+}
+
+TEST(Match, FourNamesAreToldAndTheOthersCounted) {
+  const auto why = [](ReferenceIdentifiers reference) {
+    return match(vectors::chain("leaf sub root"), {vectors::record("2 0 1 root")}, reference, kNow).error().why;
+  };
+  using ::testing::EndsWith;
+  EXPECT_THAT(why(names({"a.example", "b.example", "c.example", "d.example"})),
+              EndsWith("identifiers are a.example, b.example, c.example, d.example"));
+  EXPECT_THAT(why(names({"a.example", "b.example", "c.example", "d.example", "e.example"})),
+              EndsWith("d.example and 1 more"));
 }
 
 }  // namespace

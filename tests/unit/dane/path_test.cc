@@ -42,6 +42,50 @@ TEST(PathFinder, SignaturesAreBounded) {
   EXPECT_NE(beyond.error().why.find("32 signatures"), std::string::npos) << beyond.error().why;
 }
 
+// So is every certificate that might be next.
+TEST(PathFinder, StepsAreBounded) {
+  const auto octets = [](const char* name) { return vectors::der(name); };
+  const std::string leaf = octets("leaf"), sub = octets("sub"), root = octets("root"), dead_end = octets("sub-cross");
+  const ReferenceIdentifiers names{DomainName::parse("mx.example.org").value()};
+  const auto find = [&](std::size_t dead_ends) {
+    PathFinder finder(Certificate::parse(der::octets(leaf)).value(), names,
+                      std::chrono::sys_days(std::chrono::year(2026) / 6 / 1));
+    std::deque<std::string> copies;
+    for (std::size_t i = 0; i < dead_ends; ++i) {
+      auto copy = dead_end;  // the signature's last octets make it another certificate
+      copy[copy.size() - 1] = static_cast<char>(i);
+      copy[copy.size() - 2] = static_cast<char>(i >> 8);
+      finder.add(Certificate::parse(der::octets(copies.emplace_back(std::move(copy)))).value(), {}, true);
+    }
+    finder.add(Certificate::parse(der::octets(sub)).value(), {}, true);
+    finder.add(Certificate::parse(der::octets(root)).value(), TrustAnchor{7, "root"}, true);
+    return finder.find();
+  };
+  EXPECT_TRUE(find(PathFinder::kMaxSteps - 2)) << "the root is the last step";
+  const auto beyond = find(PathFinder::kMaxSteps - 1);
+  ASSERT_FALSE(beyond);
+  EXPECT_EQ(beyond.error().kind, MismatchKind::Untrusted);
+  EXPECT_NE(beyond.error().why.find("1000 steps"), std::string::npos) << beyond.error().why;
+}
+
+// Whichever comes first: known as surplus, then as anchor; and the leaf stays nobody's issuer.
+TEST(PathFinder, OneCertificateTwice) {
+  const std::string leaf = vectors::der("leaf-self"), sub = vectors::der("sub"), below = vectors::der("leaf");
+  const ReferenceIdentifiers names{DomainName::parse("mx.example.org").value()};
+  const std::chrono::sys_seconds now = std::chrono::sys_days(std::chrono::year(2026) / 6 / 1);
+  PathFinder anchored(Certificate::parse(der::octets(below)).value(), names, now);
+  anchored.add(Certificate::parse(der::octets(sub)).value(), {}, true);
+  anchored.add(Certificate::parse(der::octets(sub)).value(), TrustAnchor{3, "sub"}, true);
+  anchored.add(Certificate::parse(der::octets(sub)).value(), TrustAnchor{4, "sub"}, true);
+  const auto found = anchored.find();
+  ASSERT_TRUE(found) << found.error().why;
+  EXPECT_EQ(found->anchor, 3U);
+  EXPECT_EQ(found->depth, 1U);
+  PathFinder own(Certificate::parse(der::octets(leaf)).value(), names, now);
+  own.add(Certificate::parse(der::octets(leaf)).value(), TrustAnchor{3, "leaf"}, true);
+  EXPECT_FALSE(own.find());
+}
+
 // Found by the fuzzer: dates that a count of nanoseconds since 1970 cannot hold.
 TEST(PathFinder, DatesFarAwayAreTold) {
   struct Row {

@@ -78,8 +78,13 @@ TEST(Profile, Subjects) {
       {"empty RDN", "\x30\x02\x31\x00"sv, false},
       {"a SEQUENCE for the SET", "\x30\x02\x30\x00"sv, false},
       {"attribute without value", "\x30\x09\x31\x07\x30\x05\x06\x03\x55\x04\x03"sv, false},
-      {"attribute with two", "\x30\x0E\x31\x0C\x30\x0A\x06\x03\x55\x04\x03\x05\x00\x05\x00"sv, false},
+      {"attribute with two", "\x30\x0D\x31\x0B\x30\x09\x06\x03\x55\x04\x03\x05\x00\x05\x00"sv, false},
       {"octets behind", "\x30\x00\x00"sv, false},
+      {"a SET", "\x31\x00"sv, false},
+      {"an attribute that is no SEQUENCE", "\x30\x04\x31\x02\x05\x00"sv, false},
+      {"an attribute's type that is no OID", "\x30\x08\x31\x06\x30\x04\x05\x00\x05\x00"sv, false},
+      {"an attribute cut", "\x30\x08\x31\x06\x30\x05\x06\x01\x01\x05"sv, false},
+      {"an RDN cut", "\x30\x02\x31\x01"sv, false},
   };
   const std::string octets = vectors::der("leaf");
   for (const SubjectRow& row : rows) {
@@ -102,6 +107,38 @@ TEST(Profile, BasicConstraintsSayWhoIsACa) {  // RFC 5280 section 4.2.1.9
   EXPECT_FALSE(read("\x30\x00"sv).ca);
   EXPECT_EQ(read("\x30\x06\x01\x01\xFF\x02\x01\x02"sv).path_length, 2U);
   EXPECT_EQ(read("\x30\x03\x01\x01\xFF"sv).path_length, std::nullopt);
+}
+
+TEST(Profile, KeyCertSignIsOneBit) {  // RFC 5280 section 4.2.1.3: bit 5, counted from the left
+  using namespace std::string_view_literals;
+  const std::string octets = vectors::der("leaf");
+  for (unsigned bit = 0; bit < 8; ++bit) {
+    auto certificate = Certificate::parse(der::octets(octets)).value();
+    const std::string value{3, 2, 0, static_cast<char>(0x80 >> bit)};
+    certificate.extensions = {{der::octets("\x55\x1D\x0F"sv), true, der::octets(value)}};
+    EXPECT_EQ(read_profile(certificate)->may_sign_certificates, bit == 5) << bit;
+  }
+}
+
+TEST(Profile, UnknownCriticalExtensionsAreNamed) {  // X.690 section 8.19
+  using namespace std::string_view_literals;
+  const std::string octets = vectors::der("leaf");
+  const auto told = [&octets](std::initializer_list<std::string_view> oids) {
+    auto certificate = Certificate::parse(der::octets(octets)).value();
+    certificate.extensions.clear();
+    for (const auto oid : oids) certificate.extensions.push_back({der::octets(oid), true, {}});
+    return read_profile(certificate)->unknown_critical;
+  };
+  EXPECT_EQ(told({}), std::nullopt);
+  EXPECT_EQ(told({"\x27"sv}), "0.39");
+  EXPECT_EQ(told({"\x28"sv}), "1.0");
+  EXPECT_EQ(told({"\x4F"sv}), "1.39");
+  EXPECT_EQ(told({"\x50"sv}), "2.0");
+  EXPECT_EQ(told({"\x88\x37\x03"sv}), "2.999.3");
+  EXPECT_EQ(told({"\x2A\x81\x80\x80\x80\x80\x80\x80\x80\x00"sv}), "1.2.72057594037927936");
+  EXPECT_EQ(told({"\x2A\x82\x80\x80\x80\x80\x80\x80\x80\x00"sv}), "?") << "too long to be worth telling";
+  EXPECT_EQ(told({"\x81"sv}), "?") << "cut";
+  EXPECT_EQ(told({"\x28"sv, "\x29"sv}), "1.0") << "the first";
 }
 
 }  // namespace

@@ -85,9 +85,34 @@ TEST(Tlsa, Forms) {
   EXPECT_EQ(record->parameters(), "3 1 1");
   EXPECT_EQ(record->to_string(), "3 1 1 00ffabcd");
   EXPECT_EQ(TlsaRecord::parse(record->to_string()), record);
-  for (const auto* text : {"", "3 1 1", "3 1 1 ", "3 1 1 0", "3 1 1 0g", "256 1 1 00", "-1 1 1 00", "3 1 00",
-                           "3  1 1 00 1", "+3 1 1 00", "3 1 1 0x00"})
+  for (const auto* text : {"",
+                           "3 1 1",
+                           "3 1 1 ",
+                           "3 1 1 0",
+                           "3 1 1 0g",
+                           "256 1 1 00",
+                           "-1 1 1 00",
+                           "3 1 00",
+                           "3  1 1 00 1",
+                           "+3 1 1 00",
+                           "3 1 1 0x00",
+                           "3 1 1 000",
+                           "3 1 1 0/",
+                           "3 1 1 0:",
+                           "3 1 1 0@",
+                           "3 1 1 0G",
+                           "3 1 1 0`",
+                           "3x 1 1 00",
+                           "3 256 1 00",
+                           "3 1 256 00",
+                           "3 1 x 00",
+                           "x 1 1 00",
+                           "3 x 1 00",
+                           "99999999999 1 1 00",
+                           "3 99999999999 1 00"})
     EXPECT_FALSE(TlsaRecord::parse(text)) << text;
+  EXPECT_EQ(TlsaRecord::parse("255 0 255 0123456789abcdefABCDEF"),
+            rr(255, 0, 255, "\x01\x23\x45\x67\x89\xAB\xCD\xEF\xAB\xCD\xEF"));
   EXPECT_EQ(TlsaRecord::from_rdata(std::string_view("\x03\x01\x02xyz", 6)), rr(3, 1, 2, "xyz"));
   EXPECT_EQ(TlsaRecord::from_rdata(std::string_view("\x03\x01\x02", 3)), rr(3, 1, 2, ""));
   EXPECT_FALSE(TlsaRecord::from_rdata(std::string_view("\x03\x01", 2)));
