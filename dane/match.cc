@@ -61,6 +61,13 @@ std::string tell(const std::vector<TlsaRecord>& records) {
   return text;
 }
 
+std::string tell_unusable(const std::vector<TlsaRecord>& records) {
+  if (records.empty()) return "there is no TLSA record";
+  const auto& first = records.front();
+  return fmt::format("none of the {} TLSA records is usable; the first, {}: {}", records.size(), first.parameters(),
+                     describe(unusable(first).value()));
+}
+
 std::expected<Certificate, Mismatch> read_leaf(std::span<const std::string> chain) {
   if (chain.empty()) return std::unexpected(Mismatch{MismatchKind::EmptyChain, "the peer presented no certificate"});
   auto leaf = Certificate::parse(der::octets(chain[0]));
@@ -152,9 +159,7 @@ std::expected<Match, Mismatch> match(std::span<const std::string> chain, const s
   const auto leaf = read_leaf(chain);
   if (!leaf) return std::unexpected(leaf.error());
   const auto counted = effective(records);
-  if (counted.empty())
-    return std::unexpected(
-        Mismatch{MismatchKind::NoRecord, fmt::format("none of the {} TLSA records is usable", records.size())});
+  if (counted.empty()) return std::unexpected(Mismatch{MismatchKind::NoRecord, tell_unusable(records)});
   if (auto by_leaf = match_leaf(*leaf, counted)) return std::move(*by_leaf);
   const bool any_anchor = std::ranges::any_of(counted, [](const TlsaRecord& record) { return record.usage == 2; });
   auto by_anchor = any_anchor ? match_trust_anchor(*leaf, chain, counted, names, now)
