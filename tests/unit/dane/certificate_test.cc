@@ -171,6 +171,7 @@ TEST(Certificate, Frame) {
       {"a version that is no INTEGER", [](Parts& p) { p.version = tlv(0xA0, {{4, 1, 2}}); }, false},
       {"a version wrapper without version", [](Parts& p) { p.version = tlv(0xA0, {}); }, false},
       {"serial of another tag", [](Parts& p) { p.serial = {4, 1, 1}; }, false},
+      {"inner algorithm of another tag", [](Parts& p) { p.inner[0] = 0x31; }, false},
       {"no inner algorithm", [](Parts& p) { p.inner = {}; }, false},
       {"inner algorithm with an empty OID", [](Parts& p) { p.inner = tlv(0x30, {{6, 0}}); }, false},
       {"inner algorithm with one parameter", [](Parts& p) { p.inner = tlv(0x30, {{6, 1, 1}, {5, 0}}); }, true},
@@ -224,6 +225,13 @@ TEST(Certificate, Frame) {
     for (std::size_t size = 0; size < octets.size(); ++size)
       EXPECT_FALSE(Certificate::parse(der::Octets(octets).first(size))) << row.what << ' ' << size;
   }
+}
+
+TEST(Certificate, NothingInside) {
+  EXPECT_FALSE(Certificate::parse(Bytes{0x30, 0}));
+  EXPECT_FALSE(Certificate::parse(Bytes{0x30, 2, 5, 0}));
+  EXPECT_FALSE(Certificate::parse(Bytes{0x30, 2, 0x30, 0}));
+  EXPECT_FALSE(PublicKey::parse(Bytes{0x30, 0}));
 }
 
 TEST(Certificate, Fields) {

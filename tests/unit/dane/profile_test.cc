@@ -83,6 +83,7 @@ TEST(Profile, Subjects) {
       {"a SET", "\x31\x00"sv, false},
       {"an attribute that is no SEQUENCE", "\x30\x04\x31\x02\x05\x00"sv, false},
       {"an attribute's type that is no OID", "\x30\x08\x31\x06\x30\x04\x05\x00\x05\x00"sv, false},
+      {"an attribute of one member that is no OID", "\x30\x06\x31\x04\x30\x02\x05\x00"sv, false},
       {"an attribute cut", "\x30\x08\x31\x06\x30\x05\x06\x01\x01\x05"sv, false},
       {"an RDN cut", "\x30\x02\x31\x01"sv, false},
   };
