@@ -54,8 +54,8 @@ net::Endpoint endpoint(const conf::Endpoint& written) {
 class WorkerResolver final : public dns::Resolver {
  public:
   WorkerResolver(event_base* base, std::chrono::milliseconds timeout, std::shared_ptr<dns::Cache> cache,
-                 dns::Client::OnNotice on_notice, dns::Fd control)
-      : client_(base, timeout, std::move(on_notice)), caching_(base, client_, std::move(cache)) {
+                 dns::Client::OnNotice on_notice, std::shared_ptr<dns::RetryTurn> turn, dns::Fd control)
+      : client_(base, timeout, std::move(on_notice), std::move(turn)), caching_(base, client_, std::move(cache)) {
     client_.watch(std::move(control));
   }
   [[nodiscard]] std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override {
@@ -93,7 +93,8 @@ Daemon::Daemon(conf::Loaded loaded, std::optional<std::string> config_path)
       config_(std::make_shared<const conf::Config>(std::move(loaded.config))),
       log_(log_format(config_->log.format), log_level(config_->log.level)),
       worker_count_(count_workers(*config_)),
-      cache_(std::make_shared<dns::Cache>(config_->dns.cache_size)) {
+      cache_(std::make_shared<dns::Cache>(config_->dns.cache_size)),
+      retry_turn_(std::make_shared<dns::RetryTurn>()) {
   warn(loaded.warnings);
   shared_.record = [this](const session::DeliveryEvent& event) {
     statistics_.count(event);
@@ -277,7 +278,7 @@ std::unique_ptr<dns::Resolver> Daemon::make_resolver(net::EventLoop& loop, std::
       }
     };
   }
-  return std::make_unique<WorkerResolver>(loop.base(), config_->dns.timeout, cache_, std::move(on_notice),
+  return std::make_unique<WorkerResolver>(loop.base(), config_->dns.timeout, cache_, std::move(on_notice), retry_turn_,
                                           std::move(control));
 }
 

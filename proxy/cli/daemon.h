@@ -13,6 +13,7 @@
 #include "conf/config.h"
 #include "proxy/cli/statistics.h"
 #include "proxy/dns/cache.h"
+#include "proxy/dns/client.h"
 #include "proxy/dns/supervisor.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/ops/control.h"
@@ -75,6 +76,7 @@ class Daemon {
   std::size_t worker_count_;
   Statistics statistics_;
   std::shared_ptr<dns::Cache> cache_;
+  std::shared_ptr<dns::RetryTurn> retry_turn_;
   session::Shared shared_;
   std::vector<dns::Fd> resolver_controls_;
   std::unique_ptr<net::EventLoop> loop_;

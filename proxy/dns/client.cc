@@ -20,12 +20,18 @@ namespace {
 
 /// Look-ups one worker may have in flight; sessions are capped well below (security.md rule 10).
 constexpr std::size_t kMaxInFlight = 16 * 1024;
+/// Before a worker tries again to get the turn that another has.
+constexpr std::chrono::microseconds kTurnPause{10'000};
 
 using Clock = std::chrono::steady_clock;
+
+/// Where a look-up stands. A Suspect was in flight when a process ended.
+enum class Stage { Waiting, Asked, Suspect, AskedAlone };
 
 struct Waiter {
   dane::Question question;
   Client::DetailedHandler handler;
+  Stage stage = Stage::Waiting;
 };
 
 class ClientLookup final : public Lookup {
@@ -53,15 +59,26 @@ void deliver(Waiter& waiter, const dane::Answer& answer, unsigned rcode) {
 }  // namespace
 
 struct Client::State {
-  State(event_base* loop, std::chrono::milliseconds limit, OnNotice on_notice)
-      : base(loop), timeout(limit), notice(std::move(on_notice)), deferred(loop) {
+  State(event_base* loop, std::chrono::milliseconds limit, OnNotice on_notice, std::shared_ptr<RetryTurn> shared)
+      : base(loop),
+        timeout(limit),
+        notice(std::move(on_notice)),
+        turn(shared ? std::move(shared) : std::make_shared<RetryTurn>()),
+        deferred(loop) {
     timer.reset(event_new(
         loop, -1, 0, [](evutil_socket_t, short, void* self) { static_cast<State*>(self)->on_timer(); }, this));
+    turn_timer.reset(event_new(
+        loop, -1, 0, [](evutil_socket_t, short, void* self) { static_cast<State*>(self)->ask_next_suspect(); }, this));
   }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { turn->give_back(this); }
 
   void say(NoticeLevel level, std::string text) const {
     if (notice) notice({level, std::move(text)});
   }
+  /// Whether there will be another process when this one ends.
+  bool supervised() const { return static_cast<bool>(control); }
 
   void adopt(Fd fd) {
     const bool again = ever_connected;
@@ -71,19 +88,49 @@ struct Client::State {
         [this] { on_closed(); });
     ever_connected = true;
     if (again) say(NoticeLevel::Warning, "the resolver process was restarted");
+    for (const std::uint32_t id : std::exchange(waiting, {})) {
+      if (const auto found = table.find(id); found != table.end()) ask(found);
+    }
+    // Only now: at the end of a process every worker must have seen it before one of them asks a suspect again, or that
+    // question would go to the dead one and count as lost twice.
+    turn->give_back(this);
+    ask_next_suspect();
   }
 
   void on_closed() {
-    say(NoticeLevel::Warning, "the resolver process ended; look-ups fail until it is back");
+    say(NoticeLevel::Warning, supervised() ? "the resolver process ended; look-ups wait until it is back"
+                                           : "the resolver process ended; look-ups fail until it is back");
     lose("resolver process ended");
   }
 
-  /// Every look-up in flight fails. Delivered from the loop: adopt() may be called from anywhere.
+  /// Every look-up in flight is lost: it fails, or is asked again. Failures are delivered from the loop: adopt() may be
+  /// called from anywhere.
   void lose(const std::string& why) {
     channel.reset();
-    auto lost = std::exchange(in_flight, {});
-    deadlines.clear();
-    for (auto& [id, waiter] : lost) fail_later(std::move(waiter), why);
+    for (auto at = table.begin(); at != table.end();) {
+      const auto here = at++;
+      Waiter& waiter = *here->second;
+      switch (waiter.stage) {
+        case Stage::Waiting:
+        case Stage::Suspect: break;
+        case Stage::Asked:
+          if (!waiter.handler || !supervised()) {
+            fail_later(here, why);
+          } else {
+            waiter.stage = Stage::Suspect;
+            suspects.push_back(here->first);
+          }
+          break;
+        case Stage::AskedAlone: fail_later(here, why + ", for the second time during this look-up"); break;
+      }
+    }
+  }
+
+  using Table = std::map<std::uint32_t, std::shared_ptr<Waiter>>;
+
+  void fail_later(Table::iterator at, const std::string& why) {
+    fail_later(std::move(at->second), why);
+    table.erase(at);
   }
 
   void fail_later(std::shared_ptr<Waiter> waiter, std::string why) {
@@ -104,28 +151,67 @@ struct Client::State {
     }
     const auto* answer = std::get_if<AnswerFrame>(&*frame);
     if (answer == nullptr) return false;
-    const auto found = in_flight.find(answer->id);
-    if (found == in_flight.end()) return true;  // it came after the timeout
+    const auto found = table.find(answer->id);
+    if (found == table.end()) return true;  // it came after the timeout
     if (found->second->question != answer->question) {
       say(NoticeLevel::Error, "the resolver process answered another question than the one asked");
       return false;
     }
-    const auto waiter = std::move(found->second);
-    in_flight.erase(found);
+    const auto waiter = take(found);
     deliver(*waiter, answer->answer, answer->rcode);
     return true;
   }
 
-  void start(std::shared_ptr<Waiter> waiter) {
-    if (!channel) return fail_later(std::move(waiter), "no resolver process");
-    if (in_flight.size() >= kMaxInFlight) return fail_later(std::move(waiter), "too many look-ups in flight");
-    const std::uint32_t id = ++last_id;
-    if (in_flight.contains(id) || !channel->send(encode(RequestFrame{id, waiter->question}))) {
-      return fail_later(std::move(waiter), "the resolver process does not take the question");
+  /// Out of the table. If it was the one that is asked alone, another's turn has come.
+  std::shared_ptr<Waiter> take(Table::iterator at) {
+    auto waiter = std::move(at->second);
+    table.erase(at);
+    if (waiter->stage == Stage::AskedAlone) {
+      turn->give_back(this);
+      ask_next_suspect();
     }
-    in_flight.emplace(id, std::move(waiter));
-    deadlines.emplace_back(Clock::now() + timeout, id);
+    return waiter;
+  }
+
+  void start(std::shared_ptr<Waiter> waiter) {
+    if (!channel && !supervised()) return fail_later(std::move(waiter), "no resolver process");
+    if (table.size() >= kMaxInFlight) return fail_later(std::move(waiter), "too many look-ups in flight");
+    const auto [at, is_new] = table.emplace(++last_id, waiter);
+    if (!is_new) return fail_later(std::move(waiter), "too many look-ups in flight");
+    deadlines.emplace_back(Clock::now() + timeout, at->first);
     if (deadlines.size() == 1) arm();
+    ask(at);
+  }
+
+  void ask(Table::iterator at) {
+    if (channel && channel->send(encode(RequestFrame{at->first, at->second->question}))) {
+      at->second->stage = Stage::Asked;
+    } else if (supervised()) {
+      waiting.push_back(at->first);  // the process has ended, which the reader will notice in its turn
+    } else {
+      fail_later(at, "the resolver process does not take the question");
+    }
+  }
+
+  void ask_next_suspect() {
+    while (channel && !suspects.empty()) {
+      const auto at = table.find(suspects.front());
+      if (at == table.end() || !at->second->handler) {  // its time has run out, or nobody waits any more
+        if (at != table.end()) table.erase(at);
+        suspects.pop_front();
+        continue;
+      }
+      if (!turn->take(this)) {
+        const timeval wait{.tv_sec = 0, .tv_usec = kTurnPause.count()};
+        event_add(turn_timer.get(), &wait);
+        return;
+      }
+      // If it cannot be sent, the process has ended; the suspect waits for the next one.
+      if (!channel->send(encode(RequestFrame{at->first, at->second->question}))) return;
+      at->second->stage = Stage::AskedAlone;
+      suspects.pop_front();
+      return;
+    }
   }
 
   void arm() {
@@ -139,13 +225,20 @@ struct Client::State {
   void on_timer() {
     const auto now = Clock::now();
     std::vector<std::shared_ptr<Waiter>> late;
-    while (!deadlines.empty() && (deadlines.front().first <= now || !in_flight.contains(deadlines.front().second))) {
-      if (auto node = in_flight.extract(deadlines.front().second)) late.push_back(std::move(node.mapped()));
+    while (!deadlines.empty() && (deadlines.front().first <= now || !table.contains(deadlines.front().second))) {
+      if (const auto at = table.find(deadlines.front().second); at != table.end()) late.push_back(take(at));
       deadlines.pop_front();
     }
     if (!deadlines.empty()) arm();
+    for (auto* queue : {&waiting, &suspects}) {
+      while (!queue->empty() && !table.contains(queue->front())) queue->pop_front();
+    }
     for (const auto& waiter : late) {
-      deliver(*waiter, failure(waiter->question, dane::AnswerStatus::Timeout, "no answer within dns.timeout"), 0);
+      const bool asked = waiter->stage == Stage::Asked || waiter->stage == Stage::AskedAlone;
+      deliver(*waiter,
+              failure(waiter->question, dane::AnswerStatus::Timeout,
+                      asked ? "no answer within dns.timeout" : "no resolver process within dns.timeout"),
+              0);
     }
   }
 
@@ -156,27 +249,43 @@ struct Client::State {
       control_event.reset();
       control.reset();
       say(NoticeLevel::Error, "the resolver's supervisor ended; restart danegate");
+      abandon();
       return;
     }
     adopt(std::move(*received));
   }
 
+  /// No process will come any more; what the present one was asked, it may still answer.
+  void abandon() {
+    waiting.clear();
+    suspects.clear();
+    for (auto at = table.begin(); at != table.end();) {
+      const auto here = at++;
+      const Stage stage = here->second->stage;
+      if (stage == Stage::Waiting || stage == Stage::Suspect) fail_later(here, "no resolver process");
+    }
+  }
+
   event_base* base;
   std::chrono::milliseconds timeout;
   OnNotice notice;
+  std::shared_ptr<RetryTurn> turn;
   Deferred deferred;
   std::unique_ptr<Channel> channel;
   bool ever_connected = false;
   std::uint32_t last_id = 0;
-  std::map<std::uint32_t, std::shared_ptr<Waiter>> in_flight;
+  Table table;
+  std::deque<std::uint32_t> waiting;   ///< Stage::Waiting, and ids that have gone
+  std::deque<std::uint32_t> suspects;  ///< Stage::Suspect, and ids that have gone
   std::deque<std::pair<Clock::time_point, std::uint32_t>> deadlines;
   EventPtr timer;
+  EventPtr turn_timer;
   Fd control;
   EventPtr control_event;
 };
 
-Client::Client(event_base* base, std::chrono::milliseconds timeout, OnNotice on_notice)
-    : state_(std::make_unique<State>(base, timeout, std::move(on_notice))) {}
+Client::Client(event_base* base, std::chrono::milliseconds timeout, OnNotice on_notice, std::shared_ptr<RetryTurn> turn)
+    : state_(std::make_unique<State>(base, timeout, std::move(on_notice), std::move(turn))) {}
 
 Client::~Client() = default;
 
@@ -199,7 +308,7 @@ bool Client::connected() const {
 }
 
 std::size_t Client::in_flight() const {
-  return state_->in_flight.size();
+  return state_->table.size();
 }
 
 std::unique_ptr<Lookup> Client::resolve(const dane::Question& question, Handler handler) {
