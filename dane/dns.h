@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,14 @@ enum class AnswerStatus {
   Timeout    ///< nobody answered in time
 };
 
+/// Validity of a signature (RFC 4034 section 3.1): seconds since 1970 in serial number arithmetic, as on the wire.
+struct SignatureSpan {
+  std::uint32_t inception = 0;
+  std::uint32_t expiration = 0;
+  DomainName signer;  ///< the zone
+  friend bool operator==(const SignatureSpan&, const SignatureSpan&) = default;
+};
+
 /// The answer to one Question. Bogus, Failure and Timeout carry no records and are never absence.
 struct Answer {
   AnswerStatus status = AnswerStatus::Failure;
@@ -35,7 +44,10 @@ struct Answer {
   DomainName canonical;            ///< owner of the records: the question's name, or where its CNAMEs led
   std::vector<std::string> rdata;  ///< RDATA in wire form, names uncompressed
   std::uint32_t ttl = 0;           ///< seconds this answer may still be used (security.md rule 8)
-  std::string why;                 ///< for a person, when the status is none of the first two
+  /// Of all RRsets that this answer rests on (its chain and records, or the denial), the one that is the first to lose
+  /// its last signature. Nothing when the engine showed none; to be believed only if the answer is secure.
+  std::optional<SignatureSpan> signature;
+  std::string why;  ///< for a person, when the status is none of the first two
 
   bool usable() const { return status == AnswerStatus::Secure || status == AnswerStatus::Insecure; }
   bool secure() const { return status == AnswerStatus::Secure; }

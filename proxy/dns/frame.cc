@@ -90,6 +90,29 @@ std::expected<Frame, FrameError> take_request(Cursor& in) {
   return frame;
 }
 
+std::expected<std::optional<dane::SignatureSpan>, FrameError> take_signature(Cursor& in) {
+  const std::uint32_t there = in.number(1);
+  if (in.failed()) return std::unexpected(FrameError::Truncated);
+  if (there > 1) return std::unexpected(FrameError::Contradiction);
+  if (there == 0) return std::nullopt;
+  dane::SignatureSpan signature;
+  signature.inception = in.number(4);
+  signature.expiration = in.number(4);
+  auto signer = take_name(in);
+  if (in.failed()) return std::unexpected(FrameError::Truncated);
+  if (!signer) return std::unexpected(FrameError::BadName);
+  signature.signer = std::move(*signer);
+  return signature;
+}
+
+void put_signature(std::string& out, const std::optional<dane::SignatureSpan>& signature) {
+  put8(out, signature ? 1 : 0);
+  if (!signature) return;
+  put32(out, signature->inception);
+  put32(out, signature->expiration);
+  put_name(out, signature->signer);
+}
+
 std::expected<Frame, FrameError> take_answer(Cursor& in) {
   AnswerFrame frame;
   frame.id = in.number(4);
@@ -108,6 +131,9 @@ std::expected<Frame, FrameError> take_answer(Cursor& in) {
   frame.answer.canonical = std::move(*canonical);
   frame.answer.status = static_cast<dane::AnswerStatus>(status);
   frame.answer.nxdomain = nxdomain != 0;
+  auto signature = take_signature(in);
+  if (!signature) return std::unexpected(signature.error());
+  frame.answer.signature = std::move(*signature);
   const std::uint32_t records = in.number(2);
   if (records > kMaxRecords) return std::unexpected(FrameError::TooManyRecords);
   for (std::uint32_t i = 0; i < records && !in.failed(); ++i) frame.answer.rdata.push_back(in.octets(in.number(2)));
@@ -151,6 +177,7 @@ std::string encode_within(const AnswerFrame& frame) {
   put8(out, frame.answer.nxdomain ? 1 : 0);
   put32(out, frame.answer.ttl);
   put_name(out, frame.answer.canonical);
+  put_signature(out, frame.answer.signature);
   put16(out, frame.answer.rdata.size());
   for (const std::string& rdata : frame.answer.rdata) {
     put16(out, rdata.size());
@@ -190,7 +217,7 @@ std::string encode(const AnswerFrame& frame) {
     fits = fits && rdata.size() <= 0xFFFF;
     size += rdata.size() + 2;
   }
-  // 2 KiB hold everything else: two names, the text, the fixed fields.
+  // 2 KiB hold everything else: three names, the text, the fixed fields.
   if (fits && size + 2048 <= kMaxFrame) return encode_within(frame);
   AnswerFrame failure;
   failure.id = frame.id;

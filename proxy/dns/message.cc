@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -192,6 +193,7 @@ class Walk {
     response.every_link_signed = all_signed_;
     response.opt_out_wildcard = expanded_ && opt_out_seen();
     response.ttl = std::min({ttl_, kMaxTtl, signed_seen_ ? kMaxTtl : kMaxUnsignedTtl});
+    response.signature = first_to_end();
     return response;
   }
 
@@ -231,6 +233,7 @@ class Walk {
       const std::uint32_t expiration = in.number(4);
       if (in.failed() || record->size < 18 || covered != type) continue;
       ++count;
+      note_span(*record);
       signed_seen_ = true;
       expanded_ = expanded_ || labels < label_count(owner);
       // Serial number arithmetic (RFC 4034 section 3.1.5).
@@ -238,6 +241,34 @@ class Walk {
       ttl_ = std::min({ttl_, record->ttl, original_ttl, left > 0 ? static_cast<std::uint32_t>(left) : 0U});
     }
     return count;
+  }
+
+  std::int32_t left_of(const dane::SignatureSpan& span) const {
+    // Serial number arithmetic (RFC 4034 section 3.1.5).
+    return static_cast<std::int32_t>(span.expiration - static_cast<std::uint32_t>(now_));
+  }
+
+  /// An RRset lasts as long as its longest signature: beside it, a key roll-over leaves older ones.
+  void note_span(const Record& rrsig) {
+    Reader in(packet_);
+    in.seek(rrsig.rdata);
+    const auto covered = static_cast<std::uint16_t>(in.number(2));
+    in.skip(6);
+    dane::SignatureSpan span;
+    span.expiration = in.number(4);
+    span.inception = in.number(4);
+    in.skip(2);
+    span.signer = in.name();
+    if (in.failed()) return;
+    const auto [known, is_new] = spans_.try_emplace({rrsig.owner, covered}, span);
+    if (!is_new && left_of(span) > left_of(known->second)) known->second = std::move(span);
+  }
+
+  std::optional<dane::SignatureSpan> first_to_end() const {
+    const auto first =
+        std::ranges::min_element(spans_, {}, [this](const auto& signed_set) { return left_of(signed_set.second); });
+    if (first == spans_.end()) return std::nullopt;
+    return first->second;
   }
 
   /// As RFC 4034 section 3.1.3 counts them: neither the root nor a leading asterisk.
@@ -343,6 +374,7 @@ class Walk {
     const std::uint32_t expiration = in.number(4);
     if (in.failed() || record.size < 18) return;
     signed_seen_ = true;
+    note_span(record);
     const auto left = static_cast<std::int32_t>(expiration - static_cast<std::uint32_t>(now_));
     ttl_ = std::min({ttl_, original_ttl, left > 0 ? static_cast<std::uint32_t>(left) : 0U});
   }
@@ -353,7 +385,8 @@ class Walk {
   std::uint32_t ttl_ = kMaxTtl;
   bool all_signed_ = true;
   bool signed_seen_ = false;
-  bool expanded_ = false;  ///< some record comes of a wildcard
+  std::map<std::pair<DomainName, std::uint16_t>, dane::SignatureSpan> spans_;  ///< by owner and type covered
+  bool expanded_ = false;                                                      ///< some record comes of a wildcard
   std::string error_;
 };
 

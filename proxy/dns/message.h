@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,8 +23,9 @@ struct Response {
   unsigned rcode = 0;  ///< extended (RFC 6891 section 6.1.3); only 0 and 3 carry anything below
   bool nxdomain = false;
   dane::DomainName canonical;
-  std::vector<std::string> rdata;  ///< names uncompressed
-  std::uint32_t ttl = 0;           ///< security.md rule 8
+  std::vector<std::string> rdata;                ///< names uncompressed
+  std::uint32_t ttl = 0;                         ///< security.md rule 8
+  std::optional<dane::SignatureSpan> signature;  ///< as in dane::Answer
   /// Every RRset that was walked has an RRSIG, or is a CNAME synthesised from a DNAME that has one (RFC 6672
   /// section 5.3.1): without that nothing can have been validated.
   bool every_link_signed = false;

@@ -211,6 +211,7 @@ dane::Answer to_answer(Response& response) {
   answer.canonical = std::move(response.canonical);
   answer.rdata = std::move(response.rdata);
   answer.ttl = response.ttl;
+  answer.signature = std::move(response.signature);
   return answer;
 }
 

@@ -108,6 +108,7 @@ class UnboundEngine final : public Engine {
     result.answer.canonical = std::move(response->canonical);
     result.answer.rdata = std::move(response->rdata);
     result.answer.ttl = response->ttl;
+    result.answer.signature = std::move(response->signature);
     return result;
   }
 

@@ -25,6 +25,11 @@ def parse_answer(frame):
     answer = {"rcode": frame[at], "status": STATUS[frame[at + 1]], "nxdomain": bool(frame[at + 2])}
     answer["ttl"] = struct.unpack("!I", frame[at + 3:at + 7])[0]
     at += 8 + frame[at + 7]
+    answer["signed"] = None
+    if frame[at]:  # inception and expiration of the signature that ends first; its zone
+        answer["signed"] = struct.unpack("!II", frame[at + 1:at + 9])
+        at += 9 + frame[at + 9]
+    at += 1
     count, = struct.unpack("!H", frame[at:at + 2])
     at += 2
     records = []

@@ -23,6 +23,8 @@ AnswerFrame sample() {
   frame.answer.rdata = {std::string("\3\1\1abc", 6), std::string(300, 'x'), ""};
   frame.answer.ttl = 86'400;
   frame.answer.why = "because";
+  frame.answer.signature =
+      dane::SignatureSpan{1'790'000'000, 0xFFFFFFF0, dane::DomainName::parse("example.net").value()};
   return frame;
 }
 
@@ -47,6 +49,10 @@ TEST(Frame, AnswerComesBack) {
   EXPECT_EQ(answer.answer.rdata, sent.answer.rdata);
   EXPECT_EQ(answer.answer.ttl, sent.answer.ttl);
   EXPECT_EQ(answer.answer.why, sent.answer.why);
+  EXPECT_EQ(answer.answer.signature, sent.answer.signature);
+  AnswerFrame bare = sent;
+  bare.answer.signature.reset();
+  EXPECT_FALSE(std::get<AnswerFrame>(*decode_text(encode(bare))).answer.signature);
 }
 
 TEST(Frame, EveryTruncationAndEveryExtraOctetIsRefused) {
@@ -111,6 +117,7 @@ TEST(Frame, NumbersOutOfRangeAreRefused) {
   AnswerFrame sent = sample();
   sent.answer.rdata.clear();
   sent.answer.why.clear();
+  sent.answer.signature.reset();
   const std::string good = encode(sent);
   ASSERT_TRUE(decode_text(good));
   const std::size_t rcode = 1 + 4 + 2 + 1 + sent.question.name.wire().size();
@@ -120,6 +127,13 @@ TEST(Frame, NumbersOutOfRangeAreRefused) {
   std::string nxdomain = good;
   nxdomain[rcode + 2] = 2;
   EXPECT_EQ(decode_text(nxdomain).error(), FrameError::Contradiction);
+  const std::size_t has_signature = good.size() - 5;
+  std::string signature = good;
+  signature[has_signature] = 2;
+  EXPECT_EQ(decode_text(signature).error(), FrameError::Contradiction);
+  signature[has_signature] = 1;
+  signature.insert(has_signature + 1, std::string(8, '\0') + "\2\1");  // a name of two octets that lacks one
+  EXPECT_EQ(decode_text(signature).error(), FrameError::BadName);
   const std::size_t count = good.size() - 4;  // then the length of an empty text
   std::string many = good;
   many[count] = static_cast<char>((kMaxRecords + 1) >> 8);

@@ -27,7 +27,7 @@ std::string rrsig(std::string_view owner, unsigned covered, std::uint32_t ttl, s
                   std::int64_t expires_in) {
   return rr(owner, 46, ttl,
             be(covered, 2) + be(0x0D02, 2) + be(original, 4) + be(static_cast<std::uint32_t>(kNow + expires_in), 4) +
-                be(0, 4) + be(1, 2) + wire("example") + "sig");
+                be(static_cast<std::uint32_t>(kNow - 1'000), 4) + be(1, 2) + wire("example") + "sig");
 }
 std::string soa(std::uint32_t ttl, std::uint32_t minimum) {
   return rr("example", 6, ttl,
@@ -77,6 +77,64 @@ TEST(Message, UncompressesNamesInRdata) {
                         "mx.example", RrType::MX);
   ASSERT_TRUE(got) << got.error();
   EXPECT_EQ(got->rdata, std::vector<std::string>{be(10, 2) + wire("mx.example")});
+}
+
+// RFC 4034 section 3.1.5: times are serial numbers. RFC 6781 section 4.1.1: a roll-over leaves two signatures.
+TEST(Message, TheSignatureThatEndsFirst) {
+  const auto at = [](std::int64_t in) { return static_cast<std::uint32_t>(kNow + in); };
+  const std::string address = rr("mx.example", 1, 60, kAddress);
+  const std::string alias = rr("mx.example", 5, 60, wire("b.example"));
+  const std::string target = rr("b.example", 1, 60, kAddress);
+  struct {
+    const char* name;
+    Parts parts;
+    std::optional<std::uint32_t> expiration;
+  } const rows[] = {
+      {"none", {.answer = {address}, .authority = {}}, std::nullopt},
+      {"one", {.answer = {address, rrsig("mx.example", 1, 60, 60, 500)}, .authority = {}}, at(500)},
+      {"expired", {.answer = {address, rrsig("mx.example", 1, 60, 60, -500)}, .authority = {}}, at(-500)},
+      {"two over one RRset: the later",
+       {.answer = {address, rrsig("mx.example", 1, 60, 60, 500), rrsig("mx.example", 1, 60, 60, 900),
+                   rrsig("mx.example", 1, 60, 60, 700)},
+        .authority = {}},
+       at(900)},
+      {"two RRsets: the earlier",
+       {.answer = {alias, rrsig("mx.example", 5, 60, 60, 300), target, rrsig("b.example", 1, 60, 60, 900)},
+        .authority = {}},
+       at(300)},
+      {"the records' before the alias's",
+       {.answer = {alias, rrsig("mx.example", 5, 60, 60, 900), target, rrsig("b.example", 1, 60, 60, 300)},
+        .authority = {}},
+       at(300)},
+      {"of another type or name",
+       {.answer = {address, rrsig("mx.example", 28, 60, 60, 5), rrsig("c.example", 1, 60, 60, 5)}, .authority = {}},
+       std::nullopt},
+      {"a denial: the first of its proofs",
+       {.answer = {}, .authority = {soa(60, 60), rrsig("example", 6, 60, 60, 900), rrsig("a.example", 47, 60, 60, 80)}},
+       at(80)},
+      {"signatures of the authority section of an answer are not looked at",
+       {.answer = {address, rrsig("mx.example", 1, 60, 60, 500)}, .authority = {rrsig("example", 2, 60, 60, 5)}},
+       at(500)},
+  };
+  for (const auto& row : rows) {
+    const auto got = read(packet(row.parts));
+    ASSERT_TRUE(got) << row.name << got.error();
+    ASSERT_EQ(got->signature.has_value(), row.expiration.has_value()) << row.name;
+    if (!row.expiration) continue;
+    EXPECT_EQ(got->signature->expiration, *row.expiration) << row.name;
+    EXPECT_EQ(got->signature->inception, at(-1'000)) << row.name;
+    EXPECT_EQ(got->signature->signer.to_string(), "example") << row.name;
+  }
+}
+
+TEST(Message, ASignatureWithoutASignerSaysNothingOfItsEnd) {
+  const std::string cut = rr("mx.example", 46, 60,
+                             be(1, 2) + be(0x0D02, 2) + be(60, 4) + be(static_cast<std::uint32_t>(kNow + 9), 4) +
+                                 be(0, 4) + be(1, 2) + "\x3f");
+  const auto got = read(packet({.answer = {rr("mx.example", 1, 60, kAddress), cut}, .authority = {}}));
+  ASSERT_TRUE(got) << got.error();
+  EXPECT_FALSE(got->signature);
+  EXPECT_EQ(got->ttl, 9U);
 }
 
 struct TtlRow {
