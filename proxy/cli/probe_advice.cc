@@ -6,6 +6,7 @@
 
 #include "dane/tlsa.h"
 #include "proxy/cli/probe_report.h"
+#include "proxy/cli/probe_signatures.h"
 
 namespace danegate::cli {
 namespace {
@@ -244,6 +245,8 @@ std::vector<std::string> domain_warnings(const ProbeFacts& facts) {
         fmt::format("the MX records of {} are not signed: whoever can forge DNS answers chooses where its mail goes",
                     facts.request.domain.to_string()));
   }
+  const auto expiring = signature_warnings(facts.signatures, facts.at);
+  warnings.insert(warnings.end(), expiring.begin(), expiring.end());
   if (facts.may_be_intercepted) {
     warnings.emplace_back(
         "run neither as root nor as intercept.user: if danegate's packet-filter rules are in force on this machine, "

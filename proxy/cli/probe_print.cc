@@ -87,6 +87,17 @@ Json json_of(const HostReport& host) {
   return object;
 }
 
+Json json_of(const Report::Signature& signature) {
+  Json object;
+  object["name"] = signature.name;
+  object["type"] = signature.type;
+  object["denial"] = signature.denial;
+  object["zone"] = signature.zone;
+  object["expires"] = time_text(signature.expires);
+  object["expires_soon"] = signature.soon;
+  return object;
+}
+
 /// Lines of a tree by depth, and colours where they are wanted.
 class Tree {
  public:
@@ -188,6 +199,8 @@ std::string report_json(const Report& report) {
   object["why"] = or_null(report.why);
   object["hosts"] = Json::array();
   for (const HostReport& host : report.hosts) object["hosts"].push_back(json_of(host));
+  object["signatures"] = Json::array();
+  for (const Report::Signature& signature : report.signatures) object["signatures"].push_back(json_of(signature));
   object["warnings"] = list(report.warnings);
   object["advice"] = or_null(report.advice);
   object["verdict"] = report.verdict;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "dane/match.h"
+#include "proxy/cli/probe_signatures.h"
 #include "proxy/dns/presentation.h"
 
 namespace danegate::cli {
@@ -130,6 +131,14 @@ Report make_report(const ProbeFacts& facts) {
   report.mx = dns::status_name(facts.found.status);
   report.why = facts.refusal ? facts.refusal->text : facts.found.why;
   for (const ProbedHost& host : facts.hosts) report.hosts.push_back(tell(facts, host));
+  for (const SignatureSeen& seen : facts.signatures) {
+    report.signatures.push_back({.name = seen.name.to_string(),
+                                 .type = signed_type(seen.type),
+                                 .denial = seen.denial,
+                                 .zone = seen.zone.to_string(),
+                                 .expires = seen.expires,
+                                 .soon = expires_soon(seen, facts.at)});
+  }
   report.warnings = domain_warnings(facts);
   report.status = status_of(facts, report.hosts);
   if (report.status == kOk) {

@@ -55,6 +55,15 @@ struct Report {
   std::string mx;   ///< of the MX look-up: "secure", …
   std::string why;  ///< why there are no hosts, or not all of them
   std::vector<HostReport> hosts;
+  struct Signature {
+    std::string name;
+    std::string type;
+    bool denial = false;
+    std::string zone;
+    std::chrono::sys_seconds expires;
+    bool soon = false;  ///< expires_soon()
+  };
+  std::vector<Signature> signatures;
   std::vector<std::string> warnings;  ///< about the domain
   std::string verdict;                ///< "delivered", "refused", "lookup-failed"
   std::string advice;                 ///< when there are no hosts

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "proxy/cli/probe_signatures.h"
 #include "proxy/cli/probe_strays.h"
 #include "proxy/dns/client.h"
 #include "proxy/session/finder.h"
@@ -27,9 +28,14 @@ constexpr auto kFarewellStep = 20ms;
 /// One loop, one resolver, one TLS context; nothing is recorded, nobody else is here to be counted.
 class ProbeEnvironment final : public session::Environment {
  public:
-  ProbeEnvironment(net::EventLoop& loop, const conf::Config& config, dns::Fd resolver,
+  ProbeEnvironment(net::EventLoop& loop, const conf::Config& config, ProbeFacts& facts, dns::Fd resolver,
                    std::unique_ptr<tls::Context> tls)
-      : loop_(loop), config_(config), client_(loop.base(), config.dns.timeout), tls_(std::move(tls)), partings_(loop) {
+      : loop_(loop),
+        config_(config),
+        client_(loop.base(), config.dns.timeout),
+        signatures_(client_, facts),
+        tls_(std::move(tls)),
+        partings_(loop) {
     client_.adopt(std::move(resolver));
   }
 
@@ -39,7 +45,10 @@ class ProbeEnvironment final : public session::Environment {
     return std::make_unique<session::TcpPeerLink>(loop_, partings_, *tls_, destination, source, config_.intercept.mark,
                                                   events);
   }
-  dns::Resolver& resolver() override { return client_; }
+  dns::Resolver& resolver() override { return signatures_; }
+  SignatureWatch& signatures() { return signatures_; }
+  /// For questions that mail does not ask.
+  dns::Resolver& aside() { return client_; }
   std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override {
     return std::make_unique<session::LoopAlarm>(loop_, std::move(handler));
   }
@@ -62,6 +71,7 @@ class ProbeEnvironment final : public session::Environment {
   net::EventLoop& loop_;
   const conf::Config& config_;
   dns::Client client_;
+  SignatureWatch signatures_;
   std::unique_ptr<tls::Context> tls_;
   session::Partings partings_;
   std::optional<std::vector<std::string>> anchors_;
@@ -100,7 +110,7 @@ class Prober {
  public:
   Prober(const conf::Config& config, ProbeRequest request, dns::Fd resolver, std::unique_ptr<tls::Context> tls)
       : config_(bounded(config)),
-        environment_(loop_, *config_, std::move(resolver), std::move(tls)),
+        environment_(loop_, *config_, facts_, std::move(resolver), std::move(tls)),
         farewell_(loop_, [this] { part(); }) {
     facts_.request = std::move(request);
   }
@@ -134,9 +144,11 @@ class Prober {
     ++running_;  // nothing ends before everything has begun
     if (found.hosts.empty()) facts_.refusal = plan_for_host(*config_, request, found, {}, {}).refusal;
     for (ProbedHost& host : facts_.hosts) begin(host);
-    strays_ = std::make_unique<StraySearch>(environment_.resolver(), facts_, [this] { one_ended(); });
+    strays_ = std::make_unique<StraySearch>(environment_.aside(), facts_, [this] { one_ended(); });
     ++running_;
     strays_->start();
+    ++running_;
+    environment_.signatures().look_at_keys([this] { one_ended(); });
     one_ended();
   }
 
@@ -176,9 +188,9 @@ class Prober {
 
   std::shared_ptr<const conf::Config> config_;
   net::EventLoop loop_;
+  ProbeFacts facts_;
   ProbeEnvironment environment_;
   net::Timer farewell_;
-  ProbeFacts facts_;
   std::unique_ptr<session::Finder> finder_;
   std::unique_ptr<StraySearch> strays_;
   std::vector<std::unique_ptr<Attempt>> attempts_;

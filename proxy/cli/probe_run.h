@@ -40,6 +40,16 @@ struct StrayRecords {
   std::size_t count = 0;
 };
 
+/// When a secure answer of the discovery loses its last signature.
+struct SignatureSeen {
+  dane::DomainName name;
+  dane::RrType type = dane::RrType::MX;
+  bool denial = false;  ///< signed was the proof that there are no such records
+  dane::DomainName zone;
+  std::chrono::sys_seconds begins;
+  std::chrono::sys_seconds expires;
+};
+
 struct ProbedHost {
   dane::MxHost dns;
   std::vector<ProbeTrial> trials;           ///< one for each family, IPv4 first
@@ -54,6 +64,7 @@ struct ProbeFacts {
   std::vector<ProbedHost> hosts;            ///< those tried
   std::optional<session::Refusal> refusal;  ///< there are none
   std::vector<StrayRecords> strays;         ///< at the domain itself
+  std::vector<SignatureSeen> signatures;    ///< of everything asked for the domain, in the order of the answers
   std::chrono::sys_seconds at;
   bool nothing_asked = false;       ///< this machine could not ask DNS at all; `refusal` says why
   bool may_be_intercepted = false;  ///< neither root nor intercept.user: this machine's own rules may have caught us
