@@ -16,6 +16,7 @@ MANY = 400  # addresses at many.secure.lab
 HOPS = 100  # aliases from c0.secure.lab on
 TRAP_KEYS = 40
 TRAP_SIGNATURES = 40
+ONE_TAG = {"onetagfive.lab.": 4, "onetagmany.lab.": 11}  # surplus keys of the signing key's tag
 LIFE = 900  # seconds of the signatures in short.lab
 
 SECURE = """@ IN MX 10 mx.secure.lab.
@@ -65,6 +66,8 @@ SIGNED = {
     "keytrap.lab.": (HOST + "trap IN A 192.0.2.87\n", ALGORITHM, ()),
     "keytrapten.lab.": (HOST + "trap IN A 192.0.2.87\n", ALGORITHM, ()),
     "manykeys.lab.": (HOST, ALGORITHM, ()),
+    "onetagfive.lab.": (HOST, "RSASHA256", ()),
+    "onetagmany.lab.": (HOST, "RSASHA256", ()),
     "manysigs.lab.": (HOST, ALGORITHM, ()),
 }
 LAB = ("ns IN A %s\ninsecure IN NS ns.lab.\ndead IN NS ns.dead\nns.dead IN A 192.0.2.250\n"
@@ -150,6 +153,8 @@ class Tree:
     def sign(self, zone, text, algorithm=ALGORITHM, options=()):
         key = call("ldns-keygen", "-a", algorithm, *(["-b", "2048"] if "RSA" in algorithm else []), "-k", zone,
                    cwd=self.folder)
+        if zone in ONE_TAG:  # the right key too: ldns-signzone takes any of that tag for it
+            text += open(self.path(key + ".key")).read() + trap_records(zone, ONE_TAG[zone], int(key.rsplit("+", 1)[1]))
         source = write(self.path("zone.%s" % (zone.strip(".") or "root")), "$ORIGIN %s\n%s" % (zone, text))
         call("ldns-signzone", "-o", zone, "-f", source + ".signed", *options, source, key, cwd=self.folder)
         self.files[zone] = source + ".signed"

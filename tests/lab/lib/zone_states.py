@@ -60,6 +60,7 @@ STATES = {
     "bogus": State(ds="other"),
     "expired": State(dates=(-9 * DAY, -DAY)),
     "future": State(dates=(DAY, 9 * DAY)),
+    "expiring": State(dates=(-27 * DAY, 34 * 3600)),  # the signer has stopped
     "badmx": State(corrupt=("MX",)),
     "badtlsa": State(corrupt=("TLSA",)),
     "badcname": State(corrupt=("CNAME",)),
@@ -84,6 +85,7 @@ STATES = {
     "dead": State(server=answers("*", no_tcp=True)),
     # work that an owner of a zone can make (KeyTrap, CVE-2023-50387)
     "manykeys": State(keys=20),
+    "onetag": State(algorithm="ED25519", same_tag=4),
     "manysignatures": State(signatures=12),
     "keytrap": State(algorithm="ED25519", same_tag=400, signatures=400),
 }

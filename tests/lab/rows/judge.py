@@ -13,7 +13,10 @@ JUDGED = True
 
 # a forwarder that does not validate, and lies: everything rests on danegate's own validation
 PROFILES = {"unvalidated": Profile({"dns": {"servers": [zones.LYING]}}),
-            "keytrap": Profile({"dns": {"servers": [zones.LYING]}})}
+            "keytrap": Profile({"dns": {"servers": [zones.LYING]}}),
+            # getdns, which nothing but the CPU budget bounds
+            "stub": Profile({"dns": {"mode": "stub", "servers": [zones.LYING]}}),
+            "keytrap-stub": Profile({"dns": {"mode": "stub", "servers": [zones.LYING]}})}
 
 PEER = {"cert": "peer"}
 WEAK = {"ciphers": "DEFAULT:@SECLEVEL=0"}  # without it OpenSSL would not serve such a chain
@@ -361,23 +364,25 @@ def at_most_five(case):
 
 
 def keytrap(case):
-    """Rule 7: 400 keys of one tag and 400 signatures would take all of a core for many seconds (CVE-2023-50387). The lookup
-    fails after a second of work, and mail to other domains still goes out."""
+    """Rule 7: 400 keys of one tag and 400 signatures would take all of a core for many seconds (CVE-2023-50387). That lookup
+    fails, after eight checks (libunbound) or a second of work (getdns: the process ends, and is replaced); mail that goes out
+    at the same time is not delayed by it, whatever was in flight."""
     begun = time.monotonic()
-    recipients = [case.address(), case.address(label="near")]
+    recipients = [case.address(), case.address(label="near"), case.address("other", label="near")]
     for recipient in recipients:
         case.mta.sendmail(case.sender, [recipient], case.message())
-    near = case.mta.wait_attempt(recipients[1], timeout=30)
-    trapped = case.mta.wait_attempt(recipients[0], timeout=30)
-    case.expect_attempt(trapped, "deferred", DNS)
+    for recipient in recipients[1:]:
+        case.expect_attempt(case.mta.wait_attempt(recipient, timeout=30), "sent")
+    case.expect_attempt(case.mta.wait_attempt(recipients[0], timeout=30), "deferred", DNS)
     case.expect_event({"reason": LOOKUP, "outcome": "deferred"})
     expect(time.monotonic() - begun < 25, "it took too long")
-    if near["status"] != "sent":  # its lookup was in the process that was ended, and such a failure is kept for 5 s
-        case.expect_attempt(near, "deferred", DNS)
-        time.sleep(5.5)
-        case.mta.retry(near["id"])
-        case.expect_attempt(case.mta.wait_attempt(recipients[1], count=2), "sent")
     never_contacted(case)
+
+
+def keytrap_stub(case):
+    keytrap(case)
+    said = [event["text"] for event in case.proxy.events("resolver")]
+    expect(sum("restarted" in text for text in said) >= 2, f"the culprit is asked again, once: {said}")
 
 
 SAME_PEER = [("second-{domain}", "MX", "10 second.{host0}."), ("second.{host0}", "A", "{host0_v4}"),
@@ -431,10 +436,14 @@ RULES = [
     # 5: rows opportunistic:insecure-mx and dane-only-insecure-mx
     encrypted("rule-5-match-of-usage-2", [Host("mx2", ("2 1 1",))], zone="plain", event={"mx_secure": False, "tlsa": "2 1 1"}),
     # 7: the owner of a zone cannot buy work with it
-    verified("rule-7-many-keys", [Host("mx1", ("3 1 1",), zone="manykeys")], zone="manykeys"),
+    # surplus keys of other tags are not tried, some of the signing key's tag are: that is little work, and no reason to fail
+    # (dns_test.py measures it, stage `hostile`)
+    *[verified(f"rule-7-{zone}{'-stub' * (profile == 'stub')}", [Host("mx1", ("3 1 1",), zone=zone)], zone=zone,
+               profile=profile) for zone in ("manykeys", "onetag") for profile in ("unvalidated", "stub")],
     lost("rule-7-manysignatures", [Host("evil", ("3 1 1",), zone="manysignatures", script=PEER)], profile="unvalidated"),
-    Row("rule-7-keytrap", [Host("evil", ("3 1 1",), zone="keytrap", script=PEER)], more={"near": [Host("mx1", ("3 1 1",))]},
-        status=None, run=keytrap, profile="keytrap", slow=True),
+    *[Row(f"rule-7-{profile}", [Host("evil", ("3 1 1",), zone="keytrap", script=PEER)], more={"near": [Host("mx1", ("3 1 1",))]},
+          status=None, run=run, profile=profile, slow=True)
+      for profile, run in (("keytrap", keytrap), ("keytrap-stub", keytrap_stub))],
     # 9
     verified("rule-9-odd-mx-name", [Host("mx1", ("3 1 1",))], records=[("{domain}", "MX", "1 two\\032words.{domain}.")],
              check=odd_names),

@@ -106,6 +106,19 @@ def for_people(case):
         expect(re.search(line, done.stdout), f"no {line} in:\n{done.stdout}")
 
 
+def expiring(case):
+    """Signatures that end in 34 hours: what is mail today is none then. The keys' too, but not the DS, which the parent signs."""
+    report = probe(case, 0)
+    look(report, result="verified")
+    found = [warning for warning in report["warnings"] if "RRSIG" in warning]
+    expect(len(found) == 1 and re.search(r"^RRSIG of \S+ \S+ expires 20\S+Z, in 33 h \(and \d+ more of that zone soon\): the "
+                                         r"signer of the zone expiring\.lab has probably stopped$", found[0]), f"{report}")
+    soon = {entry["type"]: entry["expires_soon"] for entry in report["signatures"] if not entry["denial"]}
+    expect(soon == {"MX": True, "A": True, "AAAA": True, "TLSA": True, "DNSKEY": True, "DS": False}, f"{soon}")
+    done = case.proxy.command("probe", "-c", case.proxy.config, case.domain)
+    expect(re.search(r"(?m)^  warning: RRSIG of ", done.stdout), done.stdout)
+
+
 def usage(case):
     for words in ([], ["--level", "best", case.domain], ["--port", "0", case.domain], ["user@[192.0.2.1]"], ["a..b"],
                   ["<>"], [case.domain, "other.example"]):
@@ -116,7 +129,7 @@ def usage(case):
 ROWS = [
     probed("probe-verified", [Host("mx1", PEER)], 0, result="verified", tlsa="3 1 1", reason=None, tls=text(r"^TLSv1\.3 TLS_"),
            tlsa_base="probe-verified.mx1.signed.lab", addresses=["203.0.113.11", "2001:db8:3::11"], advice=None,
-           warnings=text("one usable record only"), domain={"mx_secure": True}),
+           warnings=text("one usable record only"), domain={"mx_secure": True, "warnings": [], "signatures": text("DNSKEY")}),
     probed("probe-address", [Host("mx2", ("2 1 1", "3 1 1 other"))], 0, target="Some.Body@{domain}.", result="verified",
            tlsa="2 1 1", peers=text('"depth": 1')),
     probed("probe-refused", [Host("evil", ("3 1 1 mx1",))], 1, result="refused", reason="tlsa-mismatch", tlsa=None,
@@ -166,5 +179,7 @@ ROWS = [
     Row("probe-level", [Host("evil")], status=None, run=levels, check=no_envelope),
     Row("probe-not-root", [Host("mx1", PEER)], status=None, run=not_root),
     Row("probe-text", [Host("evil", ("3 1 1 mx1",))], status=None, run=for_people, check=no_envelope),
+    *[Row(f"probe-expiring-{profile}", [Host("mx1", PEER, zone="expiring")], zone="expiring", status=None, run=expiring,
+          check=no_envelope, profile=profile) for profile in ("default", "stub", "recursive")],
     Row("probe-usage", [Host("mx1")], status=None, run=usage),
 ]
