@@ -44,9 +44,10 @@ std::expected<std::unique_ptr<Engine>, std::string> make_stub_engine(event_base*
 
 /// libunbound: from the root hints, or through settings.servers, none of which may have a tls_name: Debian builds the
 /// library with nettle, without TLS.
-/// Debian's 1.17.1-2+deb12u4 bounds hostile zones itself: per RRset 8 signature checks, 4 DS digest mismatches and 8
-/// NSEC3 hashes at a time, per lookup 16 suspensions of 8 checks (val_sigcrypt.c, val_utils.c, val_nsec3.c,
-/// validator.c).
+/// Debian's 1.17.1-2+deb12u4 bounds hostile zones itself: per RRset 8 signature checks without success, over all keys
+/// and tags, 4 DS digest mismatches and 8 NSEC3 hashes at a time, per lookup 16 suspensions of 8 checks
+/// (val_sigcrypt.c, val_utils.c, val_nsec3.c, validator.c). It counts checks, not keys: a zone may have any number of
+/// DNSKEY records.
 enum class UnboundMode { Recursive, Forward };
 std::expected<std::unique_ptr<Engine>, std::string> make_unbound_engine(event_base* base, const Settings& settings,
                                                                         UnboundMode mode);

@@ -220,7 +220,7 @@ def hostile(lab):
             spent, took = process.cpu() - before, time.monotonic() - begun
             row("%s: %s: %s" % (label, what, status), got["status"] in status.split(), dict(got, records=[]))
             row("%s: %s: %.2f s CPU, at most %.1f" % (label, what, spent, most), spent <= most and took < 10, (spent, took))
-            if status == "gone":  # what was in flight is lost; a worker asks it again (row rule-7-keytrap-stub)
+            if status == "gone":  # what was in flight is lost; a worker asks it again (row rule-7-keytrap)
                 row("%s: %s: beside it %s" % (label, what, other["status"]), other["status"] in ("secure", "gone"), other)
             else:
                 row("%s: %s: another look-up goes on" % (label, what), other["status"] == "secure", other)

@@ -180,6 +180,6 @@ ROWS = [
     Row("probe-not-root", [Host("mx1", PEER)], status=None, run=not_root),
     Row("probe-text", [Host("evil", ("3 1 1 mx1",))], status=None, run=for_people, check=no_envelope),
     *[Row(f"probe-expiring-{profile}", [Host("mx1", PEER, zone="expiring")], zone="expiring", status=None, run=expiring,
-          check=no_envelope, profile=profile) for profile in ("default", "stub", "recursive")],
+          check=no_envelope, profile=profile) for profile in ("default", "auto", "recursive")],
     Row("probe-usage", [Host("mx1")], status=None, run=usage),
 ]
