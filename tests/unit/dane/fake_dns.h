@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
@@ -26,7 +27,8 @@ inline std::string from_hex(std::string_view hex) {
   return octets;
 }
 
-/// A fake DNS: records as lines "owner TYPE data", and which answers are not secure. A mark is an owner's name (every
+/// A fake DNS: records as lines "owner TYPE data", DNAMEs and wildcards ("*.owner") included, and which answers are not
+/// secure. A mark is an owner's name (every
 /// type), or "owner/TYPE". A name is absent (NXDOMAIN) when it owns nothing and is not in `empty`.
 struct Zone {
   std::string records;
@@ -60,7 +62,15 @@ class FakeDns {
       const auto marked = [&](const std::set<std::string>& marks, const std::string& link) {
         return marks.contains(owner) || marks.contains(owner + "/" + link);
       };
-      const auto found = sets_.find(owner);
+      auto found = sets_.find(owner);
+      if (found == sets_.end()) {
+        if (const auto dname = above(at, "DNAME", "")) {
+          if (zone_.insecure.contains(dname->to_string())) answer.status = AnswerStatus::Insecure;
+          at = renamed(at, *dname, sets_.at(dname->to_string()).at("DNAME").front());
+          continue;
+        }
+        if (const auto wildcard = above(at, "", "*.")) found = sets_.find("*." + wildcard->to_string());
+      }
       const bool alias = found != sets_.end() && found->second.contains("CNAME") && type != "CNAME";
       const std::string link = alias ? "CNAME" : type;
       for (const auto& [marks, status] : {std::pair{&zone_.bogus, AnswerStatus::Bogus},
@@ -84,6 +94,21 @@ class FakeDns {
   }
 
  private:
+  /// The closest ancestor of `at` that, with `prefix` before it, owns such a record (any, if empty).
+  std::optional<DomainName> above(const DomainName& at, const std::string& type, const std::string& prefix) const {
+    for (DomainName ancestor = at.parent(); !ancestor.is_root(); ancestor = ancestor.parent()) {
+      const auto owned = sets_.find(prefix + ancestor.to_string());
+      if (owned != sets_.end() && (type.empty() || owned->second.contains(type))) return ancestor;
+    }
+    return std::nullopt;
+  }
+
+  /// RFC 6672 section 2.2.
+  static DomainName renamed(const DomainName& at, const DomainName& dname, const std::string& target) {
+    const std::string text = at.to_string();
+    return name(text.substr(0, text.size() - dname.to_string().size()) + target);
+  }
+
   static Answer failed(AnswerStatus status) {
     Answer answer;
     answer.status = status;
