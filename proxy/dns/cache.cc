@@ -17,6 +17,7 @@ constexpr std::size_t kOctetsAnEntry = 1024;
 
 std::size_t weight(const dane::Question& question, const dane::Answer& answer) {
   std::size_t octets = 192 + 2 * question.name.wire().size() + answer.canonical.wire().size() + answer.why.size();
+  if (answer.signature) octets += answer.signature->signer.wire().size();
   for (const std::string& rdata : answer.rdata) octets += sizeof(rdata) + rdata.size();
   return octets;
 }
@@ -80,7 +81,7 @@ void Cache::insert(const dane::Question& question, const dane::Answer& answer, B
               .refresh_at = now + kept - kept / 10,
               .octets = weight(question, answer)};
   const std::size_t most = capacity_ * kOctetsAnEntry;
-  if (capacity_ == 0 || entry.octets > most) return;
+  if (entry.octets > most) return;  // also when there is no room at all
   while (entries_.size() >= capacity_ || statistics_.octets + entry.octets > most) {
     erase(std::prev(entries_.end()));
     ++statistics_.evictions;
@@ -144,11 +145,10 @@ struct CachingResolver::State {
 
   void landed(const dane::Question& question, const dane::Answer& answer) {
     cache->insert(question, answer, clock());
-    const auto found = flights.find(question);
-    if (found == flights.end()) return;
     // Out of the table first: a handler may ask the same question again.
-    const Flight flight = std::move(found->second);
-    flights.erase(found);
+    const auto landed = flights.extract(question);
+    if (!landed) return;
+    const Flight& flight = landed.mapped();
     for (const auto& waiter : flight.waiters) deliver(*waiter, answer);
   }
 

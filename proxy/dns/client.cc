@@ -114,7 +114,7 @@ struct Client::State {
         case Stage::Waiting:
         case Stage::Suspect: break;
         case Stage::Asked:
-          if (!waiter.handler || !supervised()) {
+          if (!supervised()) {
             fail_later(here, why);
           } else {
             waiter.stage = Stage::Suspect;

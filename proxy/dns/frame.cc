@@ -212,12 +212,12 @@ std::string encode(const RequestFrame& frame) {
 
 std::string encode(const AnswerFrame& frame) {
   std::size_t size = 0;
-  bool fits = frame.answer.rdata.size() <= kMaxRecords;
+  const bool fits = frame.answer.rdata.size() <= kMaxRecords;
   for (const std::string& rdata : frame.answer.rdata) {
-    fits = fits && rdata.size() <= 0xFFFF;
     size += rdata.size() + 2;
   }
-  // 2 KiB hold everything else: three names, the text, the fixed fields.
+  // So none is longer than its own length field can say. 2 KiB hold everything else: three names, the text, the fixed
+  // fields.
   if (fits && size + 2048 <= kMaxFrame) return encode_within(frame);
   AnswerFrame failure;
   failure.id = frame.id;

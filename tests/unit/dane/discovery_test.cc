@@ -68,6 +68,12 @@ TEST(Discovery, FamiliesThatLeadToDifferentNamesAreNotMixed) {
   EXPECT_EQ(d.result().hosts[0].status, AnswerStatus::Failure);
 }
 
+TEST(Discovery, EveryFailureOfAHostIsSaid) {
+  const Zone zone{one_host, {}, {"mx.example.org/A"}, {}, {"mx.example.org/AAAA"}};
+  EXPECT_EQ(run(zone, Order::Forward).result.hosts[0].why,
+            "A lookup of mx.example.org: bogus; AAAA lookup of mx.example.org: timeout");
+}
+
 TEST(Discovery, LookupsThatDoNotDependOnEachOtherArePutAtOnce) {
   const Zone zone{
       "example.org MX 10 a.example.org\nexample.org MX 20 b.example.org\n"
@@ -101,6 +107,11 @@ TEST(Discovery, WorkIsBoundedAndSaidSo) {
     EXPECT_THAT(outcome.result.why, HasSubstr("25 MX hosts left out"));
     EXPECT_EQ(outcome.result.hosts.back().preference, 14);
   }
+  // Under an insecure MX RRset, where no TLSA records are asked for, there is room for twice as many.
+  zone.insecure.insert("example.org");
+  const Trace without_tlsa = run(zone, Order::Batches, {.tlsa_under_insecure_mx = false});
+  EXPECT_EQ(without_tlsa.result.hosts.size(), 31U);
+  EXPECT_LE(without_tlsa.asked.size(), 64U);
   for (const std::size_t limit : {0U, 1U, 2U, 3U, 4U}) {
     const Trace outcome = run(zone, Order::Forward, {.max_lookups = limit});
     EXPECT_LE(outcome.asked.size(), limit);

@@ -45,7 +45,60 @@ TEST(Cache, FailuresLiveFiveSecondsAndZeroTtlNotAtAll) {
   }
   cache.insert(question("a.example"), answer(AnswerStatus::Secure, 60), 0s);
   cache.insert(question("a.example"), answer(AnswerStatus::Insecure, 0), 0s);
+  EXPECT_EQ(cache.statistics().entries, 0U);
   EXPECT_FALSE(cache.find(question("a.example"), 0s));
+}
+
+TEST(Cache, CountsHitsAndMisses) {
+  Cache cache(10);
+  cache.insert(question("a"), answer(AnswerStatus::Secure, 60), 0s);
+  EXPECT_TRUE(cache.find(question("a"), 0s));
+  EXPECT_TRUE(cache.find(question("a"), 59s));
+  EXPECT_FALSE(cache.find(question("a"), 60s));
+  EXPECT_FALSE(cache.find(question("b"), 0s));
+  EXPECT_EQ(cache.statistics().hits, 2U);
+  EXPECT_EQ(cache.statistics().misses, 2U);
+}
+
+TEST(Cache, AFailureReplacesAFailureAndAnExpiredAnswer) {
+  Cache cache(10);
+  auto failure = answer(AnswerStatus::Failure, 0);
+  failure.why = "first";
+  cache.insert(question("a"), failure, 0s);
+  failure.why = "second";
+  cache.insert(question("a"), failure, 2s);
+  ASSERT_TRUE(cache.find(question("a"), 6s));
+  EXPECT_EQ(cache.find(question("a"), 6s)->why, "second");
+  cache.insert(question("b"), answer(AnswerStatus::Secure, 10), 0s);
+  cache.insert(question("b"), failure, 10s);
+  ASSERT_TRUE(cache.find(question("b"), 11s));
+  EXPECT_EQ(cache.find(question("b"), 11s)->status, AnswerStatus::Failure);
+}
+
+TEST(Cache, NamesAndReasonsWeighToo) {
+  const std::string longest = std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c');
+  const auto kept = [&](const dane::Answer& heavy) {
+    Cache cache(1);                              // 1024 octets
+    cache.insert(question(longest), heavy, 0s);  // takes 192 + 2 * 193 by itself
+    return cache.find(question(longest), 0s).has_value();
+  };
+  auto heavy = answer(AnswerStatus::Failure, 60);
+  heavy.why = std::string(400, 'w');
+  EXPECT_TRUE(kept(heavy));
+  heavy.canonical = question(longest).name;
+  EXPECT_FALSE(kept(heavy));
+  heavy.canonical = dane::DomainName::root();
+  heavy.why = std::string(500, 'w');
+  EXPECT_FALSE(kept(heavy));
+  heavy.why = std::string(400, 'w');
+  heavy.signature = dane::SignatureSpan{1, 2, question(longest).name};
+  EXPECT_FALSE(kept(heavy));
+}
+
+TEST(Cache, WithoutRoomItKeepsNothing) {
+  Cache cache(0);
+  cache.insert(question("a"), answer(AnswerStatus::Secure, 60), 0s);
+  EXPECT_FALSE(cache.find(question("a"), 0s));
 }
 
 TEST(Cache, IsBoundedAndForgetsTheLeastRecentlyUsed) {

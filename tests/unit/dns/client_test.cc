@@ -95,6 +95,26 @@ TEST_F(ClientTest, AnAnswerToAnotherQuestionEndsTheChannel) {
   EXPECT_FALSE(client_.connected());
 }
 
+TEST_F(ClientTest, ARequestEndsTheChannel) {
+  const auto lookup = client_.resolve(question("a"), keep());
+  send(far_, encode(RequestFrame{1, question("a")}));
+  turn();
+  turn();
+  ASSERT_EQ(got_.size(), 1U);
+  EXPECT_EQ(got_[0].status, AnswerStatus::Failure);
+  EXPECT_FALSE(client_.connected());
+}
+
+TEST_F(ClientTest, AProcessThatTakesNoQuestionIsAFailure) {
+  far_.reset();  // and the client has not noticed
+  const auto lookup = client_.resolve(question("a"), keep());
+  EXPECT_TRUE(got_.empty());
+  turn();
+  ASSERT_EQ(got_.size(), 1U);
+  EXPECT_EQ(got_[0].why, "the resolver process does not take the question");
+  EXPECT_EQ(client_.in_flight(), 0U);
+}
+
 TEST_F(ClientTest, AMalformedFrameEndsTheChannel) {
   const auto lookup = client_.resolve(question("a"), keep());
   send(far_, "garbage");
@@ -118,6 +138,7 @@ TEST_F(ClientTest, TheEndOfTheProcessFailsWhatIsInFlight) {
   turn();
   ASSERT_EQ(got_.size(), 2U);
   EXPECT_EQ(got_[1].status, AnswerStatus::Failure);
+  EXPECT_EQ(got_[1].why, "no resolver process");
 }
 
 TEST_F(ClientTest, ANewProcessIsAdoptedFromTheControlSocket) {
@@ -373,6 +394,36 @@ TEST_F(SupervisedClientTest, ATurnThatIsTakenIsTriedAgain) {
   event_base_loop(base_.get(), EVLOOP_ONCE);  // 10 ms
   EXPECT_EQ(asked(far), Names{"a"});
   EXPECT_FALSE(turns->take(&another));
+  send(far, encode(reply(last_)));
+  turn();
+  EXPECT_TRUE(turns->take(&another));  // the others need not wait for what this one has no more
+}
+
+TEST_F(SupervisedClientTest, ASuspectThatAProcessDidNotTakeIsNotLostTwice) {
+  ask({"a"});
+  end_process();
+  auto [near, far] = pair();
+  ASSERT_TRUE(send_fd(control_.get(), near.get()));
+  near.reset();
+  far.reset();  // it ends before the client hears of it
+  turn();
+  turn();
+  EXPECT_TRUE(got_.empty());
+  start_process();
+  EXPECT_EQ(asked(), Names{"a"});
+}
+
+// Security.md rule 10.
+TEST_F(SupervisedClientTest, WhatWaitsIsBounded) {
+  end_process();
+  std::vector<std::unique_ptr<Lookup>> waiting;
+  for (int i = 0; i < 16 * 1024; ++i) waiting.push_back(client_.resolve(question("a"), keep()));
+  turn();
+  EXPECT_TRUE(got_.empty());
+  ask({"one-more"});
+  turn();
+  EXPECT_EQ(outcomes(), Names{"one-more too many look-ups in flight"});
+  EXPECT_EQ(client_.in_flight(), 16U * 1024);
 }
 
 TEST(RetryTurn, IsOnesUntilGivenBackByThatOne) {
@@ -418,6 +469,21 @@ TEST(ClientTimeout, NoProcessInTimeIsATimeout) {
   ASSERT_TRUE(got);
   EXPECT_EQ(got->status, AnswerStatus::Timeout);
   EXPECT_EQ(got->why, "no resolver process within dns.timeout");
+}
+
+TEST(ClientTimeout, EachHasItsOwnTime) {
+  const std::unique_ptr<event_base, BaseFree> base(event_base_new());
+  Client client(base.get(), 5ms);
+  auto [near, far] = pair();
+  client.adopt(std::move(near));
+  std::vector<std::string> late;
+  const auto note = [&late](const dane::Answer& answer) { late.push_back(answer.canonical.to_string()); };
+  const auto first = client.resolve(question("first"), note);
+  for (const auto begun = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - begun < 2ms;) {
+  }
+  const auto second = client.resolve(question("second"), note);
+  for (int i = 0; i < 10 && late.size() < 2; ++i) event_base_loop(base.get(), EVLOOP_ONCE);
+  EXPECT_EQ(late, (std::vector<std::string>{"first", "second"}));
 }
 
 TEST(ClientTimeout, NoAnswerInTimeIsATimeout) {

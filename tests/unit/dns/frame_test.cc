@@ -38,12 +38,14 @@ TEST(Frame, RequestComesBack) {
 }
 
 TEST(Frame, AnswerComesBack) {
-  const AnswerFrame sent = sample();
+  AnswerFrame sent = sample();
+  sent.rcode = 3;
   const auto got = decode_text(encode(sent));
   ASSERT_TRUE(got);
   const auto& answer = std::get<AnswerFrame>(*got);
   EXPECT_EQ(answer.id, sent.id);
   EXPECT_EQ(answer.question, sent.question);
+  EXPECT_EQ(answer.rcode, 3);
   EXPECT_EQ(answer.answer.status, sent.answer.status);
   EXPECT_EQ(answer.answer.canonical, sent.answer.canonical);
   EXPECT_EQ(answer.answer.rdata, sent.answer.rdata);
@@ -86,6 +88,24 @@ TEST(Frame, AnAnswerOverTheBoundIsAFailure) {
   }
 }
 
+TEST(Frame, TheLargestAnswerThatFits) {
+  AnswerFrame frame = sample();
+  const std::string longest =
+      std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(61, 'd');
+  for (auto* name : {&frame.question.name, &frame.answer.canonical, &frame.answer.signature->signer}) {
+    *name = dane::DomainName::parse(longest).value();
+  }
+  frame.answer.why = std::string(kMaxText, 'w');
+  frame.answer.rdata.assign(16, std::string((kMaxFrame - 2048) / 16 - 2, 'x'));
+  const std::string packet = encode(frame);
+  EXPECT_LE(packet.size(), kMaxFrame);
+  EXPECT_EQ(std::get<AnswerFrame>(*decode_text(packet)).answer.rdata, frame.answer.rdata);
+  frame.answer.rdata.front().push_back('x');
+  EXPECT_EQ(std::get<AnswerFrame>(*decode_text(encode(frame))).answer.status, dane::AnswerStatus::Failure);
+  frame.answer.rdata.assign(1, std::string(0x1'0000, 'x'));  // longer than a length of two octets
+  EXPECT_EQ(std::get<AnswerFrame>(*decode_text(encode(frame))).answer.status, dane::AnswerStatus::Failure);
+}
+
 TEST(Frame, ContradictionsAreRefused) {
   AnswerFrame bogus_with_records = sample();
   bogus_with_records.answer.status = dane::AnswerStatus::Bogus;
@@ -108,7 +128,7 @@ TEST(Frame, UnknownKindStatusAndNameAreRefused) {
   bad_name[8] = '\x3f';  // first label longer than the name
   EXPECT_EQ(decode_text(bad_name).error(), FrameError::BadName);
   std::string bad_level = encode(NoticeFrame{NoticeLevel::Info, ""});
-  bad_level[1] = '\x07';
+  bad_level[1] = static_cast<char>(static_cast<int>(NoticeLevel::Error) + 1);
   EXPECT_EQ(decode_text(bad_level).error(), FrameError::BadStatus);
 }
 
