@@ -189,6 +189,7 @@ TEST(Discovery, RecordsInADenialAreAFailure) {
     EXPECT_EQ(d.result().hosts[0].tlsa, TlsaOutcome::LookupFailed);
     EXPECT_EQ(d.result().hosts[0].status, AnswerStatus::Failure);
     EXPECT_THAT(d.result().hosts[0].why, HasSubstr("records in a denial"));
+    EXPECT_EQ(d.result().hosts[0].addresses.size(), in_address ? 0U : 1U);
   }
 }
 

@@ -171,6 +171,16 @@ TEST(Message, TtlBySecurityRule8) {
        {.answer = {},
         .authority = {soa(900, 900), rrsig("example", 6, 900, 900, 900), rrsig("example", 47, 900, 900, 21)}},
        21},
+      {"the signature's own TTL",
+       {.answer = {rr("mx.example", 1, 900, kAddress), rrsig("mx.example", 1, 25, 900, 900)}, .authority = {}},
+       25},
+      {"denial: original TTL of a signature",
+       {.answer = {}, .authority = {soa(900, 900), rrsig("example", 6, 900, 33, 900)}},
+       33},
+      {"denial: TTL of its proof", {.answer = {}, .authority = {soa(900, 900), rr("a.example", 47, 31, "x")}}, 31},
+      {"denial: what is in the answer section has no part in it",
+       {.answer = {rr("stranger.example", 1, 1, kAddress)}, .authority = {soa(900, 45)}},
+       45},
       {"denial behind an alias",
        {.answer = {rr("mx.example", 5, 40, wire("b.example"))}, .authority = {soa(900, 900)}},
        40},
@@ -185,7 +195,27 @@ TEST(Message, TtlBySecurityRule8) {
 
 TEST(Message, RefusesWhatIsNoAnswer) {
   const std::string address = rr("mx.example", 1, 60, kAddress);
+  // An address record whose data is a pointer to itself, and a name that points there.
+  const std::string head = packet({.answer = {}, .authority = {}});
+  const std::size_t trap = head.size() + wire("x.example").size() + 10;
+  const std::string trap_record = rr("x.example", 1, 60, be(0xC000 + trap, 2));
+  const std::string loop = wire("mx.example") + be(5, 2) + be(1, 2) + be(60, 4) + be(2, 2) + be(0xC000 + trap, 2);
+  // 255 octets and more by way of a pointer to "mx.example" in the question.
+  const std::string label = "\x3f" + std::string(63, 'x');
+  const std::string too_long = label + label + label + label + be(0xC00C, 2);
+  std::string no_question = packet({.answer = {}, .authority = {}}).substr(0, 12);
+  no_question[5] = 0;
+  std::string other_class = packet({.answer = {address}, .authority = {}});
+  other_class[12 + wire("mx.example").size() + 3] = 3;  // CH
   const std::pair<const char*, std::string> rows[] = {
+      {"no question", no_question},
+      {"class CH", other_class},
+      {"pointers in a loop", packet({.answer = {trap_record, loop}, .authority = {}})},
+      {"a name over 255 octets by a pointer", packet({.answer = {rr("mx.example", 5, 60, too_long)}, .authority = {}})},
+      {"a label of type 01",
+       packet({.answer = {rr("mx.example", 5, 60, "\x41" + std::string(65, 'x') + '\0')}, .authority = {}})},
+      {"octets behind a CNAME's name",
+       packet({.answer = {rr("mx.example", 5, 60, wire("b.example") + "x")}, .authority = {}})},
       {"another name", packet({.answer = {address}, .authority = {}, .asked = "other.example"})},
       {"another type", packet({.answer = {address}, .authority = {}, .type = RrType::AAAA})},
       {"a question", packet({.answer = {address}, .authority = {}, .flags = 0x0100})},
@@ -207,6 +237,45 @@ TEST(Message, RefusesWhatIsNoAnswer) {
                .authority = {}})},
   };
   for (const auto& [name, octets] : rows) EXPECT_FALSE(read(octets)) << name;
+}
+
+TEST(Message, RefusesDamagedRecordsOfEveryType) {
+  const auto refused = [](RrType type, const std::string& rdata) {
+    return !read(
+        packet({.answer = {rr("mx.example", static_cast<unsigned>(type), 60, rdata)}, .authority = {}, .type = type}),
+        "mx.example", type);
+  };
+  EXPECT_TRUE(refused(RrType::A, kAddress + "x"));
+  EXPECT_TRUE(refused(RrType::AAAA, std::string(15, 'x')));
+  EXPECT_TRUE(refused(RrType::AAAA, std::string(17, 'x')));
+  EXPECT_FALSE(refused(RrType::AAAA, std::string(16, 'x')));
+  EXPECT_TRUE(refused(RrType::MX, be(10, 2) + wire("mx.example") + "x"));
+  EXPECT_TRUE(refused(RrType::MX, be(10, 2)));
+  EXPECT_FALSE(refused(RrType::MX, be(10, 2) + wire("mx.example")));
+}
+
+TEST(Message, OnlyTheAnswerSectionAnswers) {
+  const std::string address = rr("mx.example", 1, 60, kAddress);
+  const auto denial = read(packet({.answer = {}, .authority = {soa(9, 9), address}}));
+  ASSERT_TRUE(denial);
+  EXPECT_TRUE(denial->rdata.empty());
+  std::string chaos = address;
+  chaos[wire("mx.example").size() + 3] = 3;  // CH
+  const auto other_class = read(packet({.answer = {chaos}, .authority = {soa(9, 9)}}));
+  ASSERT_TRUE(other_class);
+  EXPECT_TRUE(other_class->rdata.empty());
+}
+
+// RFC 6891 section 6.1.3: the OPT record has the upper eight bits.
+TEST(Message, ExtendedRcodes) {
+  const std::string opt = std::string(1, '\0') + be(41, 2) + be(1232, 2) + be(0x01000000, 4) + be(0, 2);
+  const auto badvers = read(packet({.answer = {}, .authority = {soa(9, 9), opt}}));
+  ASSERT_TRUE(badvers);
+  EXPECT_EQ(badvers->rcode, 16U);
+  const auto both = read(packet({.answer = {}, .authority = {soa(9, 9), opt}, .flags = 0x8183}));
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->rcode, 19U);  // not NXDOMAIN
+  EXPECT_FALSE(both->nxdomain);
 }
 
 TEST(Message, EveryTruncationIsRefused) {
@@ -239,6 +308,14 @@ TEST(Message, WildcardsUnderOptOut) {
     ASSERT_TRUE(got) << name << got.error();
     EXPECT_EQ(got->opt_out_wildcard, expected) << name;
   }
+  // RFC 4034 section 3.1.3: the asterisk of the wildcard itself is not counted.
+  std::string own = rrsig("*.example", 1, 60, 60, 900);
+  own[wire("*.example").size() + 10 + 3] = 1;
+  const auto asked =
+      read(packet({.answer = {rr("*.example", 1, 60, kAddress), own}, .authority = {nsec3(1)}, .asked = "*.example"}),
+           "*.example");
+  ASSERT_TRUE(asked);
+  EXPECT_FALSE(asked->opt_out_wildcard);
 }
 
 TEST(Message, WorkIsBounded) {
@@ -259,6 +336,10 @@ TEST(Message, WorkIsBounded) {
   ASSERT_TRUE(absurd) << absurd.error();
   EXPECT_EQ(absurd->rdata.size(), 400U);
   const std::string small = rr("x", 1, 60, kAddress);
+  ASSERT_TRUE(read(packet({.answer = std::vector<std::string>(2047, small), .authority = {soa(9, 9)}})));
+  std::vector<std::string> eight{rr("mx.example", 1, 60, kAddress)};
+  for (int i = 0; i < 8; ++i) eight.push_back(rrsig("mx.example", 1, 9, 9, 9));
+  EXPECT_TRUE(read(packet({.answer = eight, .authority = {}})));
   const auto flood = read(packet({.answer = std::vector<std::string>(2049, small), .authority = {}}));
   ASSERT_FALSE(flood);
   EXPECT_EQ(flood.error(), "the response has too many records");
@@ -296,6 +377,20 @@ TEST(Message, EveryLinkSigned) {
     ASSERT_TRUE(got) << name;
     EXPECT_EQ(got->every_link_signed, expected) << name;
   }
+  const auto short_lived = read(packet({.answer = {rr("x.example", 39, 7, wire("y.example")), dname_signature,
+                                                   synthesised, address, address_signature},
+                                        .authority = {},
+                                        .asked = "b.x.example"}),
+                                "b.x.example");
+  ASSERT_TRUE(short_lived);
+  EXPECT_EQ(short_lived->ttl, 7U);
+  // RFC 4034 section 3.1: eighteen octets before the signer's name.
+  const auto cut = read(
+      packet({.answer = {rr("mx.example", 1, 60, kAddress), rr("mx.example", 46, 60, be(1, 2) + std::string(15, '\0')),
+                         rr("mx.example", 46, 60, be(28, 2) + std::string(30, '\0'))},
+              .authority = {}}));
+  ASSERT_TRUE(cut);
+  EXPECT_FALSE(cut->every_link_signed);
 }
 
 }  // namespace
