@@ -184,8 +184,6 @@ const Answer* Discovery::look_up(const Question& question) {
 void Discovery::finish(DiscoveryOutcome outcome, std::string why) {
   result_.outcome = outcome;
   result_.why = std::move(why);
-  result_.hosts.clear();
-  new_questions_.clear();
   done_ = true;
 }
 

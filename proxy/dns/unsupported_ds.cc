@@ -99,7 +99,7 @@ class Adapter final : public Engine {
       const std::string& wire = alias.rdata.front();
       const auto target = DomainName::from_wire({reinterpret_cast<const std::uint8_t*>(wire.data()), wire.size()});
       if (!target) return job->done(job->bogus);
-      const bool alias_secure = !unsigned_zone && alias.secure();
+      const bool alias_secure = alias.secure();
       ask(
           {*target, job->question.type},
           [job, alias_secure, ttl = alias.ttl](const Result& end) {

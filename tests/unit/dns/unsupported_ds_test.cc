@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <initializer_list>
 #include <optional>
 
 #include "tests/unit/dns/fake_engine.h"
@@ -124,6 +126,69 @@ TEST_F(AdapterTest, EachEndOfAnAliasIsJudgedByItself) {
 
   alias("strange.good.lab", "mx.good.lab", AnswerStatus::Secure, AnswerStatus::Bogus);
   EXPECT_EQ(resolve("strange.good.lab").answer.status, AnswerStatus::Bogus);
+}
+
+TEST_F(AdapterTest, OnlyABogusAnswerIsLookedInto) {
+  auto& odd = inner_->on("mx.odd.lab", kA, AnswerStatus::Failure);
+  odd.unvalidated = odd.answer;
+  EXPECT_EQ(resolve("mx.odd.lab").answer.status, AnswerStatus::Failure);
+}
+
+TEST_F(AdapterTest, ADsByWayOfAnAliasProvesNothing) {
+  inner_->on("odd.lab", kDs, AnswerStatus::Secure, {ds(200, 2)}).answer.canonical =
+      dane::DomainName::parse("elsewhere.lab").value();
+  inner_->on("mx.odd.lab", kA, AnswerStatus::Bogus, {"abcd"});
+  EXPECT_EQ(resolve("mx.odd.lab").answer.status, AnswerStatus::Bogus);
+}
+
+TEST_F(AdapterTest, AnAliasThatCannotBeBelievedLeadsNowhere) {
+  inner_->on("mx.odd.lab", kA, AnswerStatus::Bogus, {"abcd"});
+  alias("to.good.lab", "mx.odd.lab", AnswerStatus::Failure, AnswerStatus::Bogus);
+  EXPECT_EQ(resolve("to.good.lab").answer.status, AnswerStatus::Bogus);
+  alias("to.good.lab", "mx.odd.lab", AnswerStatus::Secure, AnswerStatus::Bogus);
+  inner_->on("to.good.lab", kCname, AnswerStatus::Secure, {wire("mx.odd.lab"), wire("mx.good.lab")});
+  EXPECT_EQ(resolve("to.good.lab").answer.status, AnswerStatus::Bogus);
+  inner_->on("to.good.lab", kCname, AnswerStatus::Secure, {"\3abc"});
+  EXPECT_EQ(resolve("to.good.lab").answer.status, AnswerStatus::Bogus);
+}
+
+TEST_F(AdapterTest, AnInsecureAliasOfASecureName) {
+  inner_->on("plain.lab", kDs, AnswerStatus::Secure);
+  inner_->on("mx.good.lab", kA, AnswerStatus::Secure, {"good"});
+  alias("to.plain.lab", "mx.good.lab", AnswerStatus::Insecure, AnswerStatus::Bogus);
+  EXPECT_EQ(resolve("to.plain.lab").answer.status, AnswerStatus::Insecure);
+}
+
+TEST_F(AdapterTest, TheTtlOfAnAliasIsTheLowest) {
+  auto& end = inner_->on("mx.odd.lab", kA, AnswerStatus::Bogus, {"abcd"});
+  alias("to.good.lab", "mx.odd.lab", AnswerStatus::Secure, AnswerStatus::Bogus);
+  auto& link = inner_->on("to.good.lab", kCname, AnswerStatus::Secure, {wire("mx.odd.lab")});
+  for (const auto& [of_end, of_link, expected] : std::initializer_list<std::array<std::uint32_t, 3>>{
+           {80'000, 70'000, 3'600}, {80'000, 70, 70}, {80, 70'000, 80}}) {
+    end.unvalidated->ttl = of_end;
+    link.answer.ttl = of_link;
+    EXPECT_EQ(resolve("to.good.lab").answer.ttl, expected);
+  }
+}
+
+TEST_F(AdapterTest, EightAliasesAndThirtyTwoQuestions) {
+  for (int i = 0; i < 9; ++i) {
+    alias("h" + std::to_string(i) + ".odd.lab", "h" + std::to_string(i + 1) + ".odd.lab", AnswerStatus::Bogus,
+          AnswerStatus::Bogus);
+  }
+  inner_->on("h9.odd.lab", kA, AnswerStatus::Bogus, {"abcd"});
+  EXPECT_EQ(resolve("h1.odd.lab").answer.status, AnswerStatus::Insecure);
+  EXPECT_EQ(resolve("h0.odd.lab").answer.status, AnswerStatus::Bogus);
+
+  std::string deep = "good.lab";
+  for (int i = 2; i < 32; ++i) {
+    deep = "x." + deep;
+    inner_->on(deep, kDs, AnswerStatus::Secure);
+  }
+  alias(deep, "mx.odd.lab", AnswerStatus::Secure, AnswerStatus::Bogus);
+  inner_->asked.clear();
+  EXPECT_EQ(resolve(deep).answer.status, AnswerStatus::Bogus);
+  EXPECT_EQ(inner_->asked.size(), 33U);  // that for the alias would be one too many
 }
 
 TEST_F(AdapterTest, ALoopOfAliasesAndADeepNameCostABoundedNumberOfQuestions) {
