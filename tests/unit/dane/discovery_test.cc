@@ -68,6 +68,12 @@ TEST(Discovery, FamiliesThatLeadToDifferentNamesAreNotMixed) {
   EXPECT_EQ(d.result().hosts[0].status, AnswerStatus::Failure);
 }
 
+TEST(Discovery, NamesThatNoHostCanHaveAreSaid) {
+  const Zone zone{one_host + "example.org MX 5 m\\032x.example.org\nexample.org MX 6 ."};
+  EXPECT_EQ(run(zone, Order::Forward).result.why, "2 MX records name no host");
+  EXPECT_EQ(run({one_host}, Order::Forward).result.why, "");
+}
+
 TEST(Discovery, EveryFailureOfAHostIsSaid) {
   const Zone zone{one_host, {}, {"mx.example.org/A"}, {}, {"mx.example.org/AAAA"}};
   EXPECT_EQ(run(zone, Order::Forward).result.hosts[0].why,

@@ -308,6 +308,12 @@ TEST(Message, WildcardsUnderOptOut) {
     ASSERT_TRUE(got) << name << got.error();
     EXPECT_EQ(got->opt_out_wildcard, expected) << name;
   }
+  const auto elsewhere = read(packet({.answer = {rr("a.example", 1, 60, kAddress), signature(1), nsec3(1)},
+                                      .authority = {nsec3(0)},
+                                      .asked = "a.example"}),
+                              "a.example");
+  ASSERT_TRUE(elsewhere);
+  EXPECT_FALSE(elsewhere->opt_out_wildcard);  // only the authority section proves
   // RFC 4034 section 3.1.3: the asterisk of the wildcard itself is not counted.
   std::string own = rrsig("*.example", 1, 60, 60, 900);
   own[wire("*.example").size() + 10 + 3] = 1;

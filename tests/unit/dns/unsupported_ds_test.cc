@@ -169,6 +169,10 @@ TEST_F(AdapterTest, TheTtlOfAnAliasIsTheLowest) {
     link.answer.ttl = of_link;
     EXPECT_EQ(resolve("to.good.lab").answer.ttl, expected);
   }
+  inner_->on("mx.good.lab", kA, AnswerStatus::Secure, {"good"}).answer.ttl = 80'000;  // what it lends to is unsigned
+  alias("to.odd.lab", "mx.good.lab", AnswerStatus::Bogus, AnswerStatus::Bogus);
+  inner_->on("to.odd.lab", kCname, AnswerStatus::Bogus, {wire("mx.good.lab")}).unvalidated->ttl = 70'000;
+  EXPECT_EQ(resolve("to.odd.lab").answer.ttl, 3'600U);
 }
 
 TEST_F(AdapterTest, EightAliasesAndThirtyTwoQuestions) {
