@@ -78,6 +78,24 @@ TEST(Discovery, EveryFailureOfAHostIsSaid) {
   const Zone zone{one_host, {}, {"mx.example.org/A"}, {}, {"mx.example.org/AAAA"}};
   EXPECT_EQ(run(zone, Order::Forward).result.hosts[0].why,
             "A lookup of mx.example.org: bogus; AAAA lookup of mx.example.org: timeout");
+  const Zone serves{one_host + "mx.example.org AAAA 2001:db8::1\n" + tlsa_3, {}, {"mx.example.org/A"}};
+  EXPECT_EQ(run(serves, Order::Forward).result.hosts[0].why, "A lookup of mx.example.org: bogus");  // once
+}
+
+// Nothing is proven of either, so neither is the wrong one.
+TEST(Discovery, InsecureFamiliesMayLeadToDifferentNames) {
+  Discovery d(name("example.org"), {});
+  for (const Question& q : d.take_questions()) {
+    d.answer(q, answered(AnswerStatus::Secure, "example.org", {mx_rdata(10, "mx.example.org")}));
+  }
+  for (const Question& q : d.take_questions()) {
+    d.answer(q, q.type == RrType::A ? answered(AnswerStatus::Insecure, "a.example.net", {address_1})
+                                    : answered(AnswerStatus::Insecure, "b.example.net", {std::string(16, '\x20')}));
+  }
+  for (const Question& q : d.take_questions()) d.answer(q, answered(AnswerStatus::Insecure, q.name.to_string(), {}));
+  ASSERT_TRUE(d.done());
+  EXPECT_EQ(d.result().hosts[0].addresses.size(), 2U);
+  EXPECT_EQ(d.result().hosts[0].status, AnswerStatus::Insecure);
 }
 
 TEST(Discovery, LookupsThatDoNotDependOnEachOtherArePutAtOnce) {

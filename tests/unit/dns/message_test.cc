@@ -203,7 +203,7 @@ TEST(Message, RefusesWhatIsNoAnswer) {
   // 255 octets and more by way of a pointer to "mx.example" in the question.
   const std::string label = "\x3f" + std::string(63, 'x');
   const std::string too_long = label + label + label + label + be(0xC00C, 2);
-  std::string no_question = packet({.answer = {}, .authority = {}}).substr(0, 12);
+  std::string no_question = packet({.answer = {}, .authority = {soa(9, 9)}});
   no_question[5] = 0;
   std::string other_class = packet({.answer = {address}, .authority = {}});
   other_class[12 + wire("mx.example").size() + 3] = 3;  // CH
@@ -335,6 +335,7 @@ TEST(Message, WorkIsBounded) {
   EXPECT_EQ(chain.error(), "too many CNAME records in a chain, or a loop");  // 16 at most
   const auto tail = read(packet({.answer = hops, .authority = {}, .asked = "h84.example"}), "h84.example");
   ASSERT_TRUE(tail) << tail.error();
+  EXPECT_FALSE(read(packet({.answer = hops, .authority = {}, .asked = "h83.example"}), "h83.example"));
   EXPECT_EQ(tail->canonical.to_string(), "h100.example");
 
   for (int i = 0; i < 400; ++i) many.push_back(rr("mx.example", 1, 60, be(0x0A000000U + static_cast<unsigned>(i), 4)));

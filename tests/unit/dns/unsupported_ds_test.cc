@@ -73,6 +73,14 @@ TEST_F(AdapterTest, AZoneOfUnknownAlgorithmsCountsAsUnsigned) {
   EXPECT_FALSE(got.unvalidated);
 }
 
+TEST_F(AdapterTest, ItsDenialsToo) {
+  inner_->on("nothing.odd.lab", kA, AnswerStatus::Bogus).unvalidated->nxdomain = true;
+  const auto got = resolve("nothing.odd.lab");
+  EXPECT_EQ(got.answer.status, AnswerStatus::Insecure);
+  EXPECT_TRUE(got.answer.nxdomain);
+  EXPECT_EQ(got.rcode, 3U);
+}
+
 TEST_F(AdapterTest, ItsTtlIsThatOfUnsignedData) {
   inner_->on("mx.odd.lab", kA, AnswerStatus::Bogus, {"abcd"}).unvalidated->ttl = 80'000;
   EXPECT_EQ(resolve("mx.odd.lab").answer.ttl, 3'600U);
