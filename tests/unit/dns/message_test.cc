@@ -391,6 +391,14 @@ TEST(Message, EveryLinkSigned) {
                                 "b.x.example");
   ASSERT_TRUE(short_lived);
   EXPECT_EQ(short_lived->ttl, 7U);
+  // An address that reads as the name which the DNAME makes is no CNAME.
+  const auto address_as_name = read(packet({.answer = {rr("x.example", 39, 60, wire(".")), dname_signature,
+                                                       rr("ab.x.example", 1, 60, std::string("\2ab\0", 4))},
+                                            .authority = {},
+                                            .asked = "ab.x.example"}),
+                                    "ab.x.example");
+  ASSERT_TRUE(address_as_name);
+  EXPECT_FALSE(address_as_name->every_link_signed);
   // RFC 4034 section 3.1: eighteen octets before the signer's name.
   const auto cut = read(
       packet({.answer = {rr("mx.example", 1, 60, kAddress), rr("mx.example", 46, 60, be(1, 2) + std::string(15, '\0')),
