@@ -98,6 +98,20 @@ TEST(Discovery, InsecureFamiliesMayLeadToDifferentNames) {
   EXPECT_EQ(d.result().hosts[0].status, AnswerStatus::Insecure);
 }
 
+// RFC 7672 section 2.2.2: the addresses are the host's own, so there is no alias to ask for.
+TEST(Discovery, ADenialElsewhereIsNoAlias) {
+  Discovery d(name("example.org"), {});
+  for (const Question& q : d.take_questions()) {
+    d.answer(q, answered(AnswerStatus::Secure, "example.org", {mx_rdata(10, "mx.example.org")}));
+  }
+  for (const Question& q : d.take_questions()) {
+    d.answer(q, q.type == RrType::A ? answered(AnswerStatus::Insecure, "mx.example.org", {address_1})
+                                    : answered(AnswerStatus::Insecure, "real.example.net", {}));
+  }
+  EXPECT_TRUE(d.take_questions().empty());
+  EXPECT_TRUE(d.done());
+}
+
 TEST(Discovery, LookupsThatDoNotDependOnEachOtherArePutAtOnce) {
   const Zone zone{
       "example.org MX 10 a.example.org\nexample.org MX 20 b.example.org\n"
@@ -182,6 +196,12 @@ TEST(Discovery, AHostTooLongForATlsaName) {
   EXPECT_EQ(too_long.result.hosts[0].tlsa, TlsaOutcome::Absent);
   EXPECT_EQ(too_long.result.hosts[0].status, AnswerStatus::Secure);
   EXPECT_TRUE(too_long.result.hosts[0].reachable());
+  // As the end of an alias it is passed over: the original name is asked.
+  const Zone by_alias{"example.org MX 10 mx.example.org\nmx.example.org CNAME " + host + "\n" + host +
+                      " A 192.0.2.1\n" + tlsa_3};
+  const auto original = run(by_alias, Order::Forward);
+  EXPECT_EQ(original.result.hosts[0].tlsa, TlsaOutcome::Usable);
+  EXPECT_EQ(original.result.hosts[0].tlsa_base, name("mx.example.org"));
 }
 
 // A resolver that contradicts itself: records, and the claim that there is no such name.
@@ -285,6 +305,8 @@ TEST(Discovery, TtlIsTheShortestOfTheTlsaAnswers) {
   ASSERT_TRUE(d.done());
   EXPECT_EQ(d.result().hosts[0].tlsa, TlsaOutcome::Usable);
   EXPECT_EQ(d.result().hosts[0].ttl, 60U);
+  const Zone damaged{one_host + "_25._tcp.mx.example.org TLSA hex 0301"};
+  EXPECT_EQ(run(damaged, Order::Forward).result.hosts[0].ttl, 300U);  // of the answer that failed
 }
 
 }  // namespace
