@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@ using namespace std::chrono_literals;
 
 [[noreturn]] void burn() {
   if (!start_budget(20ms)) _exit(1);
-  while (true) static_cast<void>(getppid());
+  while (true) poll(nullptr, 0, 0);  // ThreadSanitizer delivers signals inside calls that it knows
 }
 
 TEST(Budget, EndsAProcessThatComputesTooLong) {
