@@ -40,6 +40,7 @@ struct Made {
   FakeEngine* forward_engine = nullptr;
   FakeEngine* recursive_engine = nullptr;
   bool forward_fails = false;
+  bool recursive_fails = false;
 };
 Made made;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
@@ -51,7 +52,8 @@ std::expected<std::unique_ptr<Engine>, std::string> make_stub(event_base*, const
 }
 
 std::expected<std::unique_ptr<Engine>, std::string> make_unbound(event_base*, const Settings&, UnboundMode mode) {
-  if (mode == UnboundMode::Forward && made.forward_fails) return std::unexpected("cannot be made");
+  if (mode == UnboundMode::Forward ? made.forward_fails : made.recursive_fails)
+    return std::unexpected("cannot be made");
   auto engine = std::make_unique<FakeEngine>();
   switch (mode) {
     case UnboundMode::Forward:
@@ -158,6 +160,25 @@ TEST_F(SelectorTest, AForwardingEngineThatCannotBeMadeIsAnErrorAndTheRootServes)
   start(Mode::Auto);
   EXPECT_EQ(chosen_, std::vector<Engine*>{made.recursive_engine});
   EXPECT_EQ(errors(), 1U);
+}
+
+TEST_F(SelectorTest, WithoutAnyEngineEverythingFailsAtOnce) {
+  made.forward_fails = made.recursive_fails = true;
+  start(Mode::Auto);
+  EXPECT_EQ(chosen_, std::vector<Engine*>{nullptr});
+  EXPECT_EQ(errors(), 2U);
+  chosen_.clear();
+  start(Mode::Recursive);
+  EXPECT_EQ(chosen_, std::vector<Engine*>{nullptr});
+}
+
+TEST_F(SelectorTest, WhileTheRootValidatesThereIsNothingToSay) {
+  start(Mode::Recursive);
+  ASSERT_EQ(notices_.size(), 1U);
+  round();
+  round();
+  round();
+  EXPECT_EQ(notices_.size(), 1U);
 }
 
 TEST_F(SelectorTest, SilentServersAreGivenUpAfterTheTimeLimitAndALateAnswerChangesNothing) {
