@@ -18,8 +18,8 @@ namespace {
 constexpr rlim_t kMemory = rlim_t{1} << 30;
 constexpr rlim_t kDescriptors = 4096;
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kShadowMemory = true;  // its shadow alone is larger than any limit
+#if defined(DANEGATE_SANITIZED)
+constexpr bool kShadowMemory = true;  // a sanitizer's shadow alone is larger than any limit
 #else
 constexpr bool kShadowMemory = false;
 #endif

@@ -43,7 +43,9 @@ std::vector<std::string> environment() {
   std::vector<std::string> kept{"PATH=/usr/bin:/bin"};
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
-    if (text.starts_with("ASAN_OPTIONS=") || text.starts_with("UBSAN_OPTIONS=")) kept.emplace_back(text);
+    for (const char* options : {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS="}) {
+      if (text.starts_with(options)) kept.emplace_back(text);
+    }
   }
   return kept;
 }
