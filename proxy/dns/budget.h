@@ -25,7 +25,7 @@ namespace danegate::dns {
 ///     5 keys of one tag, the right one among    0.01 secure                  0.00 secure
 ///     12 keys of one tag                        0.02 secure                  0.00 bogus, if the right one is late
 ///     10 keys of one tag, 8 false signatures    0.15 bogus                   0.11 bogus
-///     40 keys of one tag, 40 false signatures   1.00 the process is ended    0.11 bogus
+///     60 keys of one tag, 60 false signatures   1.00 the process is ended    0.11 bogus
 ///
 /// What remains with getdns: a zone that stays just below the budget costs up to a second for each of its look-ups.
 inline constexpr int kBudgetExit = 75;

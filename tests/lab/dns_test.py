@@ -191,7 +191,7 @@ def servers(lab):
 # name, what it is, status and CPU seconds at most: with getdns, with libunbound
 HOSTILE = [
     # the CPU budget ends the process / 8 checks without success
-    ("trap.keytrap.lab", "40 keys of one tag, 40 signatures", ("gone", 1.3), ("bogus", 0.5)),
+    ("trap.keytrap.lab", "60 keys of one tag, 60 signatures", ("gone", 1.3), ("bogus", 0.5)),
     # 80 checks / 8 checks
     ("trap.keytrapten.lab", "10 keys of one tag, 8 signatures", ("bogus", 0.6), ("bogus", 0.5)),
     # a key is tried only where algorithm and tag are a signature's: surplus keys of other tags cost nothing

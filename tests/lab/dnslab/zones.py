@@ -14,8 +14,8 @@ DIGEST = "ab" * 32
 HEAD = "$TTL 300\n@ IN SOA ns.lab. hostmaster.lab. 1 3600 600 86400 60\n@ IN NS ns.lab.\n"
 MANY = 400  # addresses at many.secure.lab
 HOPS = 100  # aliases from c0.secure.lab on
-TRAP_KEYS = 40
-TRAP_SIGNATURES = 40
+TRAP_KEYS = 60
+TRAP_SIGNATURES = 60
 ONE_TAG = {"onetagfive.lab.": 4, "onetagmany.lab.": 11}  # surplus keys of the signing key's tag
 LIFE = 900  # seconds of the signatures in short.lab
 

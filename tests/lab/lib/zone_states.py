@@ -87,7 +87,8 @@ STATES = {
     "manykeys": State(keys=20),
     "onetag": State(algorithm="ED25519", same_tag=4),
     "manysignatures": State(signatures=12),
-    "keytrap": State(algorithm="ED25519", same_tag=400, signatures=400),
+    # (with a right signature among them the work would depend on the order of the keys)
+    "keytrap": State(algorithm="ED25519", same_tag=400, signatures=400, corrupt=("TLSA",)),
 }
 
 
@@ -131,13 +132,14 @@ def _damaged(line, state):
     covered = words[4]
     if covered in state.missing:
         return []
+    signature = words[-1]
     if covered in state.corrupt:
-        words[-1] = _flipped(words[-1], 0)
+        words[-1] = _flipped(signature, 0)
     if state.ds == "unknown-algorithm":
         words[5], words[10] = UNASSIGNED, str(int(words[10]) + int(UNASSIGNED) - 13)
     result = [" ".join(words)]
     if covered == "TLSA":
-        result = [" ".join([*words[:-1], _flipped(words[-1], n)]) for n in range(state.signatures)] + result
+        result = [" ".join([*words[:-1], _flipped(signature, n + 1)]) for n in range(state.signatures)] + result
     return result
 
 
