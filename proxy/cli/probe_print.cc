@@ -76,6 +76,10 @@ Json json_of(const HostReport& host) {
   object["reason"] = or_null(result.reason);
   object["why"] = or_null(result.why);
   object["tls"] = or_null(result.tls);
+  object["levels"] = Json::object();
+  for (const auto& [level, outcome, reason] : host.levels) {
+    object["levels"][level] = {{"result", or_null(outcome)}, {"reason", or_null(reason)}};
+  }
   object["advice"] = or_null(host.advice);
   object["warnings"] = list(host.warnings);
   object["records"] = Json::array();
@@ -160,6 +164,15 @@ void add_trial(Tree& tree, const TrialReport& trial) {
   }
 }
 
+void add_levels(Tree& tree, const HostReport& host) {
+  std::string text;
+  for (const auto& [level, outcome, reason] : host.levels) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", level, outcome.empty() ? "not known" : outcome);
+    if (!reason.empty()) text += fmt::format(" ({})", reason);
+  }
+  if (!text.empty()) tree.line(2, "by level: " + text);
+}
+
 void add_host(Tree& tree, const HostReport& host) {
   tree.line(1,
             fmt::format("{} (preference {}): {}", tree.strong(host.mx), host.preference, tree.result(host.result())));
@@ -170,6 +183,7 @@ void add_host(Tree& tree, const HostReport& host) {
   if (!host.dns_why.empty()) tree.line(2, tree.bad(ops::escape(host.dns_why)));
   add_records(tree, host);
   for (const TrialReport& trial : host.trials) add_trial(tree, trial);
+  add_levels(tree, host);
   for (const std::string& warning : host.warnings) tree.line(2, tree.doubtful("warning: ") + ops::escape(warning));
   if (!host.advice.empty()) tree.line(2, tree.strong("advice: ") + ops::escape(host.advice));
 }

@@ -35,16 +35,31 @@ std::size_t speaker(const std::vector<ProbeTrial>& trials) {
 }
 
 /// By the words of a delivery event, which makes them the same.
-void tell_result(TrialReport& report, std::optional<session::Security> security,
-                 const std::optional<session::Refusal>& refusal) {
+std::string result_word(std::optional<session::Security> security, const std::optional<session::Refusal>& refusal) {
   session::DeliveryEvent event;
   event.security = security;
   event.refusal = refusal;
-  report.result = event.result();
+  return std::string(event.result());
+}
+
+void tell_result(TrialReport& report, std::optional<session::Security> security,
+                 const std::optional<session::Refusal>& refusal) {
+  report.result = result_word(security, refusal);
   if (refusal) {
     report.reason = session::to_string(refusal->reason);
     report.why = refusal->text;
   }
+}
+
+std::vector<HostReport::AtLevel> tell_levels(const std::vector<LevelVerdict>& verdicts) {
+  std::vector<HostReport::AtLevel> told;
+  for (const LevelVerdict& verdict : verdicts) {
+    const bool known = verdict.security || verdict.refusal;
+    told.push_back({.level = std::string(conf::to_string(verdict.level)),
+                    .result = known ? result_word(verdict.security, verdict.refusal) : "",
+                    .reason = verdict.refusal ? std::string(session::to_string(verdict.refusal->reason)) : ""});
+  }
+  return told;
 }
 
 TrialReport tell(const ProbeTrial& trial, std::chrono::sys_seconds now) {
@@ -102,6 +117,7 @@ HostReport tell(const ProbeFacts& facts, const ProbedHost& host) {
     if (trial->refusal) refusal = &*trial->refusal;
   }
   report.records = tell_records(host, report.speaks, facts.at);
+  if (trial) report.levels = tell_levels(trial->levels);
   if (refusal) report.advice = advice(facts, host, trial, *refusal);
   report.warnings = host_warnings(facts, host);
   return report;

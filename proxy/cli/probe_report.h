@@ -41,7 +41,13 @@ struct HostReport {
   std::vector<RecordReport> records;
   std::vector<TrialReport> trials;  ///< at least one
   std::size_t speaks = 0;           ///< the trial that is the host's result
-  std::string advice;               ///< what its owner or the reader should change; empty: nothing
+  struct AtLevel {
+    std::string level;
+    std::string result;  ///< as in a delivery event; empty: not known
+    std::string reason;
+  };
+  std::vector<AtLevel> levels;  ///< what each level would make of that trial, weakest first
+  std::string advice;           ///< what its owner or the reader should change; empty: nothing
   std::vector<std::string> warnings;
 
   const TrialReport& result() const { return trials[speaks]; }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "proxy/cli/probe_levels.h"
 #include "proxy/cli/probe_signatures.h"
 #include "proxy/cli/probe_strays.h"
 #include "proxy/dns/client.h"
@@ -124,6 +125,11 @@ class Prober {
                                                 environment_.admit_discovery({}),
                                                 [this](const dane::DiscoveryResult& found) { on_found(found); });
     loop_.run();
+    for (ProbedHost& host : facts_.hosts) {
+      for (ProbeTrial& trial : host.trials) {
+        trial.levels = at_each_level(*config_, facts_, host.dns, trial, environment_.pkix_anchors());
+      }
+    }
     return std::move(facts_);
   }
 

@@ -25,12 +25,20 @@ struct ProbeRequest {
   std::string client_name;              ///< EHLO argument
 };
 
+/// What would become of mail at one level. Neither security nor refusal: this trial did not get to see it.
+struct LevelVerdict {
+  conf::Level level = conf::Level::Dane;
+  std::optional<session::Security> security;
+  std::optional<session::Refusal> refusal;
+};
+
 /// A host dialled at its addresses of one family, as a mail server that chose that family would be served.
 struct ProbeTrial {
   session::ChannelIdentity identity;        ///< the channel, as far as it came to be
   std::optional<session::Refusal> refusal;  ///< why it may not carry mail; nothing: it may
   session::FailedAttempt::Stage stage = session::FailedAttempt::Stage::Dns;  ///< of a refusal
   std::vector<session::FailedAttempt> before;  ///< addresses that were tried and abandoned on the way
+  std::vector<LevelVerdict> levels;            ///< one for each level, weakest first
 };
 
 /// TLSA records where no sender looks for them, or where they do not count.

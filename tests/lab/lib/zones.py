@@ -158,7 +158,8 @@ class Dns:
         node.start(label, "nsd", "-d", "-c", f"{self.dir}/{label}.conf")
 
     def _start_unbound(self, node, label, addresses, validating):
-        lines = ["server:", *[f"  interface: {a}" for a in addresses], "  access-control: 0.0.0.0/0 allow",
+        # every danegate keeps a TCP connection to it; beyond its ten of old, unbound lets connections wait
+        lines = ["server:", *[f"  interface: {a}" for a in addresses], "  incoming-num-tcp: 200", "  access-control: 0.0.0.0/0 allow",
                  "  access-control: ::/0 allow", "  username: \"\"", "  chroot: \"\"", f"  directory: \"{self.dir}\"",
                  f"  pidfile: \"{self.dir}/{label}.pid\"", "  use-syslog: no", "  logfile: \"\"", "  verbosity: 1",
                  "  num-threads: 1", "  do-daemonize: no", f"  root-hints: \"{self.root_hints}\"",

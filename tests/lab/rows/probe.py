@@ -38,6 +38,8 @@ def probe(case, expected, *options, target=None, user=None):
         bad = host["result"] in ("refused", "failed")
         expect(bad == bool(host["reason"]) == bool(host["advice"]), f"{host}")
         expect(host["tls"] is not None or host["result"] in ("plaintext", "refused", "failed"), f"{host}")
+        if host["peers"]:
+            expect({key: host[key] for key in ("result", "reason")} == host["levels"][report["level"]], f"{host}")
     return report
 
 
@@ -66,6 +68,16 @@ def probed(name, hosts, expected, *options, target=None, domain=None, row=None, 
 
 def text(pattern):
     return re.compile(pattern)
+
+
+def every_level(bad):
+    """What one probe says of each level is what a probe at that level finds; `bad`: levels at which the host is refused."""
+    def run(case):
+        said = probe(case, int("dane" in bad))["hosts"][0]["levels"]
+        expect(list(said) == ["none", "may", "encrypt", "dane", "dane-only", "verify"], f"{said}")
+        for level, verdict in said.items():
+            look(probe(case, int(level in bad), "--level", level), **verdict)
+    return run
 
 
 def one_of_two(case):
@@ -132,6 +144,13 @@ ROWS = [
            warnings=text("one usable record only"), domain={"mx_secure": True, "warnings": [], "signatures": text("DNSKEY")}),
     probed("probe-address", [Host("mx2", ("2 1 1", "3 1 1 other"))], 0, target="Some.Body@{domain}.", result="verified",
            tlsa="2 1 1", peers=text('"depth": 1')),
+    *[Row(f"probe-by-level-{name}", [host], status=None, check=no_envelope, run=every_level(bad), zone=zone)
+      for name, host, zone, bad in (
+          ("verified", Host("mx1", PEER), "signed", {"verify"}),
+          ("no-tlsa", Host("mx1", ()), "signed", {"dane-only", "verify"}),
+          ("unsigned", Host("mx1", ()), "plain", {"dane-only", "verify"}),
+          ("refused", Host("evil", ("3 1 1 mx1",)), "signed", {"dane", "dane-only", "verify"}),
+          ("stripped", Host("evil", PEER, script={"extensions": []}), "signed", {"encrypt", "dane", "dane-only", "verify"}))],
     probed("probe-refused", [Host("evil", ("3 1 1 mx1",))], 1, result="refused", reason="tlsa-mismatch", tlsa=None,
            advice=text(r"TLSA 3 1 1 does not match .*replaced without a new record.*"
                        r"_25\._tcp\.probe-refused\S+ IN TLSA 3 1 1 [0-9a-f]{64}")),
