@@ -112,6 +112,11 @@ Table nat_table(const View& view) {
 Chain closed_chain(const View& view) {
   Chain chain{"danegate-closed", {}};
   const std::string set_bit = fmt::format("-j CONNMARK --set-xmark {0:#x}/{0:#x}", kOwnFlow);
+  // When the peer has reset a flow of ours, connection tracking keeps its entry for some seconds, and takes a SYN from
+  // the same port, be it another user's, for a part of it: no redirection, and our bit.
+  chain.rules.push_back(
+      {fmt::format("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j CONNMARK --set-xmark 0x0/{:#x}", kOwnFlow),
+       "a SYN begins a flow anew: whose the one before from the same port was does not count"});
   chain.rules.push_back(
       {fmt::format("-m owner --uid-owner {} {}", view.spec.user_id, set_bit),
        "remember the proxy's own flows: the last packets of a closing connection have no owner any more"});

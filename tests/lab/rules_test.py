@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -151,6 +152,10 @@ class Server:
                 while data := peer.recv(4096):
                     log.write("data %s\n" % data.decode().strip())
                     log.flush()
+                    if b"slam" in data:
+                        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        peer.close()
+                        os._exit(0)
                     if b"greet" in data:
                         time.sleep(1)
                         peer.sendall(b"again\r\n")
@@ -376,6 +381,37 @@ def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", cl
     return run
 
 
+def slammed(address, source):
+    """A connection that the peer resets."""
+    def run():
+        with socket.socket(family(address)) as client:
+            client.settimeout(2)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind(source)
+            client.connect((address, 25))
+            client.recv(200)
+            client.sendall(b"slam\r\n")
+            try:
+                return client.recv(200).decode()
+            except ConnectionResetError:
+                return "reset"
+    return run
+
+
+def test_reset_flow(lab):
+    """Rule 12: connection tracking remembers a flow of ours that the peer has reset, and takes a SYN from the same port for a
+    part of it: not redirected, and with our bit."""
+    lab.config("")
+    lab.rules("apply")
+    for number, address in enumerate((NET4, NET6)):
+        source = ("::" if ":" in address else "0.0.0.0", 41000 + number)
+        check("the peer resets our flow " + address, (got := inside(HOST, OWN, slammed(address, source))) == "reset", got)
+        got = inside(HOST, MTA, dial(address, source=source))
+        check("another user's from its port does not get out " + address, got == "refused", got)
+        check("ours does " + address, (got := inside(HOST, OWN, dial(address, source=source))) == "SINK", got)
+    lab.rules("remove")
+
+
 def test_closed(lab, sinks):
     lab.config("")
     lab.rules("apply")
@@ -548,6 +584,7 @@ def run(variant):
         test_bookkeeping(lab)
         test_redirection(lab, sinks)
         test_closed(lab, sinks)
+        test_reset_flow(lab)
         test_squatting(lab)
         test_errors(lab)
         if variant == "nft":

@@ -75,7 +75,8 @@ TEST(WantedRules, FailClosedHasTheSameExceptionsAsTheRedirection) {  // security
           "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m owner --uid-owner 33 -j REDIRECT --to-ports 10025"));
   EXPECT_THAT(
       rules(set, "danegate-closed"),
-      ElementsAre("-m owner --uid-owner 990 -j CONNMARK --set-xmark 0x40000000/0x40000000",
+      ElementsAre("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j CONNMARK --set-xmark 0x0/0x40000000",
+                  "-m owner --uid-owner 990 -j CONNMARK --set-xmark 0x40000000/0x40000000",
                   "-m mark --mark 0x2a -j CONNMARK --set-xmark 0x40000000/0x40000000",
                   "-p tcp -m tcp --tcp-flags SYN,ACK SYN,ACK -m conntrack --ctdir REPLY -j CONNMARK --set-xmark "
                   "0x40000000/0x40000000",
