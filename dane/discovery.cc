@@ -38,6 +38,8 @@ std::string_view type_name(RrType type) {
     case RrType::SOA: return "SOA";
     case RrType::MX: return "MX";
     case RrType::AAAA: return "AAAA";
+    case RrType::DS: return "DS";
+    case RrType::DNSKEY: return "DNSKEY";
     case RrType::TLSA: return "TLSA";
   }
   return "?";

@@ -11,7 +11,7 @@
 
 namespace danegate::dane {
 
-enum class RrType : std::uint16_t { A = 1, CNAME = 5, SOA = 6, MX = 15, AAAA = 28, TLSA = 52 };
+enum class RrType : std::uint16_t { A = 1, CNAME = 5, SOA = 6, MX = 15, AAAA = 28, DS = 43, DNSKEY = 48, TLSA = 52 };
 
 struct Question {
   DomainName name;

@@ -149,7 +149,7 @@ Report make_report(const ProbeFacts& facts) {
   for (const ProbedHost& host : facts.hosts) report.hosts.push_back(tell(facts, host));
   for (const SignatureSeen& seen : facts.signatures) {
     report.signatures.push_back({.name = seen.name.to_string(),
-                                 .type = signed_type(seen.type),
+                                 .type = dns::type_name(seen.type),
                                  .denial = seen.denial,
                                  .zone = seen.zone.to_string(),
                                  .expires = seen.expires,

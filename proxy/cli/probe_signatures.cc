@@ -16,8 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kSoon = 72h;
-constexpr auto kDs = static_cast<dane::RrType>(43);
-constexpr auto kDnskey = static_cast<dane::RrType>(48);
 /// A discovery asks 64 questions at most, and few domains have hosts in more zones than this.
 constexpr std::size_t kMaxZones = 16;
 
@@ -28,7 +26,7 @@ std::chrono::sys_seconds near_to(std::chrono::sys_seconds now, std::uint32_t ser
 }
 
 std::string what(const SignatureSeen& seen) {
-  return fmt::format("{}{} {}", seen.denial ? "the denial of " : "", signed_type(seen.type), seen.name.to_string());
+  return fmt::format("{}{} {}", seen.denial ? "the denial of " : "", dns::type_name(seen.type), seen.name.to_string());
 }
 
 /// In the unit that a person would choose.
@@ -39,12 +37,6 @@ std::string left(std::chrono::seconds time) {
 }
 
 }  // namespace
-
-std::string signed_type(dane::RrType type) {
-  if (type == kDs) return "DS";
-  if (type == kDnskey) return "DNSKEY";
-  return dns::type_name(type);
-}
 
 bool expires_soon(const SignatureSeen& seen, std::chrono::sys_seconds now) {
   return seen.expires - now < std::min(kSoon, (seen.expires - seen.begins) / 5);
@@ -95,8 +87,8 @@ void SignatureWatch::look_at_keys(std::function<void()> done) {
   done_ = std::move(done);
   ++running_;
   for (const dane::DomainName& zone : std::set<dane::DomainName>(zones_)) {
-    for (const dane::RrType type : {kDnskey, kDs}) {
-      if (zone.is_root() && type == kDs) continue;
+    for (const dane::RrType type : {dane::RrType::DNSKEY, dane::RrType::DS}) {
+      if (zone.is_root() && type == dane::RrType::DS) continue;
       ++running_;
       lookups_.push_back(resolve({zone, type}, [this](const dane::Answer&) { one_ended(); }));
     }

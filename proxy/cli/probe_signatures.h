@@ -22,9 +22,6 @@ bool expires_soon(const SignatureSeen& seen, std::chrono::sys_seconds now);
 /// order.
 std::vector<std::string> signature_warnings(const std::vector<SignatureSeen>& seen, std::chrono::sys_seconds now);
 
-/// "MX", "DNSKEY", "DS", … "TYPE99".
-std::string signed_type(dane::RrType type);
-
 /// A resolver that passes everything on, and notes in ProbeFacts when the signatures of secure answers expire; then
 /// those of the keys of the zones that made them.
 class SignatureWatch final : public dns::Resolver {

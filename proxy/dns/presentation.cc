@@ -61,6 +61,8 @@ std::optional<std::string> known(RrType type, std::string_view rdata) {
       const auto head = octets(rdata);
       return fmt::format("{} {} {} {}", head[0], head[1], head[2], hex(rdata.substr(3)));
     }
+    case RrType::DS:
+    case RrType::DNSKEY:
     case RrType::SOA: return std::nullopt;
   }
   return std::nullopt;
@@ -84,6 +86,8 @@ std::optional<RrType> parse_type(std::string_view text) {
 }
 
 std::string type_name(RrType type) {
+  if (type == RrType::DS) return "DS";
+  if (type == RrType::DNSKEY) return "DNSKEY";
   for (const auto& [spelling, known_type] : kTypes) {
     if (known_type == type) return std::string(spelling);
   }

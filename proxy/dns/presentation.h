@@ -16,6 +16,7 @@ std::string present(dane::RrType type, std::string_view rdata);
 
 /// "MX", "A", "AAAA", "TLSA", "CNAME", "SOA", in any case.
 std::optional<dane::RrType> parse_type(std::string_view text);
+/// "MX", "DNSKEY", … "TYPE99".
 std::string type_name(dane::RrType type);
 /// "secure", "insecure", "bogus", "failure", "timeout".
 std::string_view status_name(dane::AnswerStatus status);

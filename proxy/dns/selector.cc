@@ -11,8 +11,6 @@
 namespace danegate::dns {
 namespace {
 
-constexpr auto kDnskey = static_cast<dane::RrType>(48);
-
 std::string list(const std::vector<Server>& servers) {
   std::string text;
   for (const Server& server : servers) text += (text.empty() ? "" : ", ") + to_string(server);
@@ -162,15 +160,16 @@ void Selector::test(Engine& engine, OnVerdict verdict) {
     }
     return {Verdict::Silent, {}};
   };
-  engine.resolve({dane::DomainName::root(), kDnskey}, [&engine, settle, judge](const Engine::Result& keys) {
-    auto [first, why] = judge(keys.answer, true, "DNSKEY of the root");
-    if (first != Verdict::Validates) return settle(first, why);
-    // The root has no TLSA records: that is a denial its NSEC must prove.
-    engine.resolve({dane::DomainName::root(), dane::RrType::TLSA}, [settle, judge](const Engine::Result& denial) {
-      auto [second, reason] = judge(denial.answer, false, "a denial by the root");
-      settle(second, reason);
-    });
-  });
+  engine.resolve(
+      {dane::DomainName::root(), dane::RrType::DNSKEY}, [&engine, settle, judge](const Engine::Result& keys) {
+        auto [first, why] = judge(keys.answer, true, "DNSKEY of the root");
+        if (first != Verdict::Validates) return settle(first, why);
+        // The root has no TLSA records: that is a denial its NSEC must prove.
+        engine.resolve({dane::DomainName::root(), dane::RrType::TLSA}, [settle, judge](const Engine::Result& denial) {
+          auto [second, reason] = judge(denial.answer, false, "a denial by the root");
+          settle(second, reason);
+        });
+      });
 }
 
 }  // namespace danegate::dns

@@ -16,7 +16,6 @@ using dane::AnswerStatus;
 using dane::DomainName;
 using dane::Question;
 
-constexpr auto kDs = static_cast<dane::RrType>(43);
 constexpr int kMaxQuestions = 32;
 constexpr int kMaxAliases = 8;
 
@@ -72,7 +71,7 @@ class Adapter final : public Engine {
   void search(const JobPtr& job, std::size_t at) {
     if (at == job->zones.size()) return follow(job, false);
     if (!job->may_ask()) return job->done(job->bogus);
-    inner_->resolve({job->zones[at], kDs}, [this, job, at](const Result& result) {
+    inner_->resolve({job->zones[at], dane::RrType::DS}, [this, job, at](const Result& result) {
       if (!result.answer.secure() || result.answer.canonical != job->zones[at]) return follow(job, false);
       if (only_unsupported_ds(result.answer.rdata)) return follow(job, true);
       search(job, at + 1);

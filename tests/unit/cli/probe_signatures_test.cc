@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "proxy/cli/probe_report.h"
+#include "proxy/dns/presentation.h"
 
 namespace danegate::cli {
 namespace {
@@ -82,7 +83,7 @@ TEST(SignatureWarnings, OneForEachZoneThatNamesTheFirst) {
 class TableResolver final : public dns::Resolver {
  public:
   std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override {
-    asked.push_back(question.name.to_string() + "/" + signed_type(question.type));
+    asked.push_back(question.name.to_string() + "/" + dns::type_name(question.type));
     waiting.emplace_back(asked.back(), std::move(handler));
     return std::make_unique<dns::Lookup>();
   }
@@ -111,7 +112,7 @@ dane::Answer answer(AnswerStatus status, std::chrono::seconds left, std::string_
 std::vector<std::string> texts(const ProbeFacts& facts) {
   std::vector<std::string> out;
   for (const auto& one : facts.signatures) {
-    out.push_back((one.denial ? "no " : "") + one.name.to_string() + "/" + signed_type(one.type) + " by " +
+    out.push_back((one.denial ? "no " : "") + one.name.to_string() + "/" + dns::type_name(one.type) + " by " +
                   one.zone.to_string() + " " + std::to_string((one.expires - kNow) / 1h) + " h of " +
                   std::to_string((one.expires - one.begins) / kDay));
   }

@@ -123,6 +123,8 @@ class FakeDns {
       case RrType::CNAME: return "CNAME";
       case RrType::TLSA: return "TLSA";
       case RrType::SOA: return "SOA";
+      case RrType::DS: return "DS";
+      case RrType::DNSKEY: return "DNSKEY";
     }
     return "";
   }
