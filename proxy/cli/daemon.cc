@@ -21,6 +21,7 @@
 #include "proxy/dns/clock_watch.h"
 #include "proxy/dns/trust_anchor.h"
 #include "proxy/ops/notify.h"
+#include "proxy/ops/sandbox.h"
 #include "proxy/tls/library.h"
 #include "proxy/tls/pem.h"
 
@@ -138,8 +139,8 @@ Daemon::Result Daemon::prepare() {
   }
   if (auto chosen = choose_user(); !chosen) return chosen;
   raise_descriptor_limit();
-  dns::DropPrivileges drop;
-  if (user_) drop = [this] { return ops::drop_to_user(*user_); };
+  // Also for who is not root: a service manager's capabilities are not for the resolver.
+  const dns::DropPrivileges drop = [this] { return user_ ? ops::drop_to_user(*user_) : ops::harden_process(); };
   auto supervisor = dns::Supervisor::start(dns_settings(*config_), worker_count_, drop);
   if (!supervisor) return std::unexpected(supervisor.error());
   resolver_controls_ = supervisor->take_controls();
@@ -147,6 +148,7 @@ Daemon::Result Daemon::prepare() {
   if (auto opened = open_control(); !opened) return opened;
   if (auto became = become_user(); !became) return became;
   if (auto opened = open_listeners(); !opened) return opened;
+  if (auto entered = ops::enter_sandbox(); !entered) return entered;  // the workers' threads inherit it
   return start_workers();
 }
 
@@ -168,9 +170,8 @@ Daemon::Result Daemon::choose_user() {
 }
 
 Daemon::Result Daemon::become_user() {
-  if (!user_) return ops::harden_process();
-  return ops::drop_to_user(*user_,
-                           config_->intercept.mark != 0 ? ops::KeepCapability::NetRaw : ops::KeepCapability::None);
+  const auto keep = config_->intercept.mark != 0 ? ops::KeepCapability::NetRaw : ops::KeepCapability::None;
+  return user_ ? ops::drop_to_user(*user_, keep) : ops::harden_process(keep);
 }
 
 /// A session needs a socket on each side.

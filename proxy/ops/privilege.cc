@@ -33,11 +33,21 @@ std::optional<uid_t> as_number(const std::string& text) {
   return number;
 }
 
-bool set_capabilities(std::uint32_t set) {
+std::uint32_t capabilities(KeepCapability keep) {
+  switch (keep) {
+    case KeepCapability::None: return 0;
+    case KeepCapability::NetRaw: return 1U << CAP_NET_RAW;
+  }
+  return 0;
+}
+
+/// Of `set` what is permitted now; nothing that a program executed from here would inherit.
+bool keep_capabilities(std::uint32_t set) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> now{};
+  if (syscall(SYS_capget, &header, now.data()) != 0) return false;
   std::array<__user_cap_data_struct, 2> data{};
-  data[0].effective = set;
-  data[0].permitted = set;
+  data[0].effective = data[0].permitted = set & now[0].permitted;
   return syscall(SYS_capset, &header, data.data()) == 0;
 }
 
@@ -65,10 +75,12 @@ bool is_for_good(const User& user) {
 
 }  // namespace
 
-std::expected<void, std::string> harden_process() {
+std::expected<void, std::string> harden_process(KeepCapability keep) {
   const auto sentence = [](const char* what) {
     return std::unexpected(fmt::format("cannot give up privileges: {}: {}", what, std::strerror(errno)));
   };
+  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return sentence("ambient capabilities");
+  if (!keep_capabilities(capabilities(keep))) return sentence("capset");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sentence("no_new_privs");
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return sentence("PR_SET_DUMPABLE");
   return {};
@@ -106,7 +118,7 @@ std::expected<void, std::string> drop_to_user(const User& user, KeepCapability k
         fmt::format("user '{}' is root or in root's group: intercept.user must be an ordinary user", user.name));
   }
   if (geteuid() != 0) {
-    if (geteuid() == user.uid && getuid() == user.uid) return harden_process();
+    if (geteuid() == user.uid && getuid() == user.uid) return harden_process(keep);
     return std::unexpected(
         fmt::format("running as user {} and not as root or '{}': start it as one of those, or set intercept.user",
                     geteuid(), user.name));
@@ -118,12 +130,12 @@ std::expected<void, std::string> drop_to_user(const User& user, KeepCapability k
   if (setgroups(0, nullptr) != 0) return failed("setgroups", user);
   if (setresgid(user.gid, user.gid, user.gid) != 0) return failed("setresgid", user);
   if (setresuid(user.uid, user.uid, user.uid) != 0) return failed("setresuid", user);
-  if (!set_capabilities(net_raw ? 1U << CAP_NET_RAW : 0)) return failed("capset", user);
+  if (!keep_capabilities(capabilities(keep))) return failed("capset", user);
   if (!is_for_good(user)) {
     errno = EPERM;
     return failed("root could be had back", user);
   }
-  return harden_process();
+  return harden_process(keep);
 }
 
 }  // namespace danegate::ops

@@ -25,12 +25,13 @@ enum class KeepCapability {
 /// Becomes `user` for good: no supplementary groups, all three user and group ids, capabilities as said, no way back
 /// (tried), no new privileges by execve(2), no core dumps and no ptrace by others (PR_SET_DUMPABLE 0). To be called
 /// with one thread, before the first socket exists: a socket belongs to its creator, and the packet filter's rules go
-/// by that. Already `user`: only the last two. Neither root nor `user`: an error, since the loop guard knows `user`
-/// alone. After an error the process must end: it may be half way.
+/// by that. Already `user`: what harden_process() does. Neither root nor `user`: an error, since the loop guard knows
+/// `user` alone. After an error the process must end: it may be half way.
 std::expected<void, std::string> drop_to_user(const User& user, KeepCapability keep = KeepCapability::None);
 
-/// What drop_to_user() does besides changing user, for a process that stays who it is: no new privileges by execve(2),
-/// no core dumps and no ptrace by others.
-std::expected<void, std::string> harden_process();
+/// What drop_to_user() does besides changing user, for a process that stays who it is: of its capabilities (a service
+/// manager's AmbientCapabilities=) only those said, no new privileges by execve(2), no core dumps and no ptrace by
+/// others.
+std::expected<void, std::string> harden_process(KeepCapability keep = KeepCapability::None);
 
 }  // namespace danegate::ops

@@ -161,6 +161,29 @@ def rules_checked(case):
     proxy.rules("check")
 
 
+def sandboxed(case):
+    """security.md rule 16: no process of the daemon is root, has a capability (redirect mode) or can gain one, before and
+    after a reload; the daemon and its resolver process are behind a system call filter, every thread of theirs. The
+    supervisor between, which only starts the resolver process anew, has none."""
+    def state(pid, task):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
+            return dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+
+    for _ in range(2):
+        pids = case.proxy.family()
+        expect(len(pids) == 3, f"daemon, supervisor and resolver process: {pids}")
+        for pid in pids:
+            filtered = pid != pids[1]
+            for task in os.listdir(f"/proc/{pid}/task"):
+                found = state(pid, task)
+                for key in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+                    expect(int(found[key], 16) == 0, f"{pid}: {key} {found[key]}")
+                expect("0" not in found["Uid"].split(), f"{pid}: Uid {found['Uid']}")
+                expect(found["NoNewPrivs"] == "1", f"{pid}: NoNewPrivs {found['NoNewPrivs']}")
+                expect(found["Seccomp"] == ("2" if filtered else "0"), f"{pid}/{task}: Seccomp {found['Seccomp']}")
+        case.proxy.reload()
+
+
 def squatter(case):
     """While the proxy is down another user binds its port: it must not get the MTA's mail (security.md rule 11)."""
     case.proxy.kill()
@@ -224,6 +247,7 @@ ROWS = [
     alone("drained", [Host("evil", PEER, script={"cert": "peer"})], drained, slow=True),
     alone("reloaded", [Host("mx1")], reloaded),
     alone("rules-checked", [], rules_checked),
+    alone("sandboxed", [], sandboxed),
     alone("squatter", [Host("mx1", PEER, families="4")], squatter, slow=True),
     alone("limits", [Host("evil", PEER)], limits, profile="small-limits"),
     Row("tools", [Host("mx1", PEER)], status=None, run=status_and_resolve),

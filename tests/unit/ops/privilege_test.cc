@@ -211,6 +211,38 @@ TEST(Privilege, WhoIsThatUserAlreadyIsOnlySealed) {
   EXPECT_EQ(facts.at("dumpable"), "0");
 }
 
+/// As a service manager's AmbientCapabilities=CAP_NET_RAW with User= starts us.
+bool become_ordinary_with_net_raw() {
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return false;
+  become_ordinary();
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  data[0].effective = data[0].permitted = data[0].inheritable = 1U << CAP_NET_RAW;
+  return syscall(SYS_capset, &header, data.data()) == 0 && raise_ambient();
+}
+
+// security.md rule 16: the one unit file serves every mode, and what the mode does not need goes.
+TEST(Privilege, WhoIsThatUserAlreadyKeepsOnlyTheCapabilitySaid) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root has capabilities to give: run the tests as root";
+  for (const auto& [keep, wanted] :
+       {std::pair{KeepCapability::None, "0000000000000000"}, {KeepCapability::NetRaw, "0000000000002000"}}) {
+    for (const bool named : {true, false}) {
+      const Facts facts = in_child([&, keep = keep](Facts& found) {
+        found["before"] = become_ordinary_with_net_raw() ? "raised" : "not raised";
+        const auto dropped = named ? drop_to_user(nobody(), keep) : harden_process(keep);
+        found["dropped"] = dropped ? "yes" : dropped.error();
+        tell_identity(found);
+      });
+      EXPECT_EQ(facts.at("before"), "raised");
+      EXPECT_EQ(facts.at("dropped"), "yes");
+      EXPECT_EQ(facts.at("CapEff:"), wanted);
+      EXPECT_EQ(facts.at("CapPrm:"), wanted);
+      EXPECT_EQ(facts.at("CapInh:"), "0000000000000000");
+      EXPECT_EQ(facts.at("CapAmb:"), "0000000000000000");
+    }
+  }
+}
+
 TEST(Privilege, WhoStaysWhoHeIsCanBeHardened) {
   const Facts facts = in_child([](Facts& found) {
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
