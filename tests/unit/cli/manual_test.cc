@@ -58,7 +58,7 @@ std::set<std::string> options(const std::string& help) {
 /// A subcommand's own branch of the completion's `case`.
 std::string branch(const std::string& completion, const std::string& subcommand) {
   std::smatch match;
-  const std::regex pattern("\n    ([a-z| -]+[| ])?" + subcommand + "( ?\\|[a-z| -]+)?\\)([^;]*);;");
+  const std::regex pattern("\n    ([a-z| -]+[| ])?" + subcommand + "( ?\\|[a-z| -]+)?\\)((?:[^;]|;(?!;))*);;");
   return std::regex_search(completion, match, pattern) ? match[3].str() : "";
 }
 
