@@ -17,6 +17,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,7 +26,7 @@ BUILD = TOP + "/build"
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lib import sandbox  # noqa: E402
+from lib import sandbox, systemd  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/package"
 ROOT = FOLDER + "/root"      # the copy of the file system
@@ -76,11 +77,17 @@ def ours():
     return [line for line in text.splitlines() if "danegate" in line]
 
 
-def install():
+def install_into(run):
     """Sets the stage: freshly installed. The text that dpkg printed."""
-    inside("dpkg", "--purge", "danegate", must=False)
-    inside("userdel", "danegate", must=False)
-    return inside("dpkg", "--install", "/package.deb").stdout
+    run("dpkg", "--purge", "danegate")
+    run("userdel", "danegate")
+    done = run("dpkg", "--no-triggers", "--install", "/package.deb")
+    expect(done.returncode == 0, done.stdout + done.stderr)
+    return done.stdout
+
+
+def install():
+    return install_into(lambda *command: inside(*command, must=False))
 
 
 # the cases
@@ -224,6 +231,145 @@ def purged_it_leaves_nothing():
     expect(inside("dpkg", "--status", "danegate", must=False).returncode != 0, "dpkg knows it still")
 
 
+# with a systemd that runs the units; `booted` is it
+
+
+def state():
+    return booted.run("systemctl", "is-active", "danegate", "danegate-rules").stdout.split()
+
+
+def becomes(wanted, seconds=15):
+    end = time.monotonic() + seconds
+    while state() != wanted:
+        expect(time.monotonic() < end, f"{state()}, not {wanted}: " +
+               booted.run("systemctl", "status", "--no-pager", "danegate", "danegate-rules").stdout)
+        time.sleep(0.1)
+
+
+def systemctl(*words, status=0):
+    done = booted.run("systemctl", *words)
+    if done.returncode != status:
+        log = booted.run("journalctl", "--no-pager", "--lines=15", "--output=cat").stdout
+        raise AssertionError(f"systemctl {' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}{log}")
+
+
+def main_pid():
+    return booted.pids("danegate")[0]
+
+
+def facts(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+
+
+class Watch(threading.Thread):
+    """Counts danegate's rules over and over; every count seen."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.counts = set()
+        self._end = threading.Event()
+
+    def run(self):
+        while not self._end.is_set():
+            self.counts.add(len(ours()))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self.join()
+
+
+def start_service():
+    install_into(booted.run)
+    systemctl("start", "danegate")
+    becomes(["active", "active"])
+    return len(ours())
+
+
+def the_service_brings_its_rules_and_takes_them_away():
+    expect(start_service() > 10, "no rules")
+    found = facts(main_pid())
+    expect("0" not in found["Uid"].split(), f"Uid {found['Uid']}")
+    expect((found["NoNewPrivs"], found["Seccomp"], int(found["CapEff"], 16)) == ("1", "2", 0), f"{found}")
+    expect(len(booted.pids("danegate")) == 3, "daemon, supervisor, resolver process")
+    control = booted.run("stat", "-c", "%a %U", "/run/danegate", "/run/danegate/control.sock").stdout.splitlines()
+    expect(control == ["750 danegate", "660 danegate"], f"{control}")
+    expect(booted.run("danegate", "status").returncode == 0, "no status")
+    systemctl("stop", "danegate")
+    becomes(["inactive", "inactive"])
+    expect(not ours(), "left: " + " | ".join(ours()))
+
+
+def restart_reload_and_crash_leave_the_rules():
+    count = start_service()
+    with Watch() as watch:
+        before = main_pid()
+        systemctl("restart", "danegate")
+        expect(main_pid() != before, "not restarted")
+        before = main_pid()
+        systemctl("reload", "danegate", "danegate-rules")
+        expect(main_pid() == before, "a reload restarted it")
+        os.kill(before, 9)
+        time.sleep(0.2)
+        becomes(["active", "active"])
+        expect(main_pid() != before, "not started again")
+    expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
+
+
+def a_bad_configuration_fails_closed_and_heals_by_itself():
+    count = start_service()
+    name = ROOT + "/etc/danegate/danegate.toml"
+    good = read(name)
+    with Watch() as watch:
+        with open(name, "w", encoding="utf-8") as file:
+            file.write("absurd = 1\n")
+        systemctl("restart", "danegate", status=1)
+        becomes(["activating", "active"])
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(good)
+        becomes(["active", "active"])
+    expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
+
+
+def a_mark_keeps_one_capability_in_the_proxy_alone():
+    install_into(booted.run)
+    with open(ROOT + "/etc/danegate/danegate.toml", "a", encoding="utf-8") as file:
+        file.seek(0)
+        file.truncate()
+        file.write("[intercept]\nmark = 7\n")
+    systemctl("start", "danegate")
+    becomes(["active", "active"])
+    capabilities = [int(facts(pid)["CapEff"], 16) for pid in booted.pids("danegate")]
+    expect(capabilities == [1 << 13, 0, 0], f"{capabilities}")
+
+
+def an_upgrade_restarts_the_proxy_under_its_rules():
+    count = start_service()
+    before = main_pid()
+    with Watch() as watch:
+        expect(booted.run("dpkg", "--install", "/package.deb").returncode == 0, "dpkg")
+        becomes(["active", "active"])
+    expect(main_pid() != before, "the old one still runs")
+    expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
+
+
+def removal_stops_it():
+    start_service()
+    done = booted.run("dpkg", "--remove", "danegate")
+    expect(done.returncode == 0, done.stdout + done.stderr)
+    becomes(["inactive", "inactive"])
+    expect(not ours(), "left: " + " | ".join(ours()))
+
+
+BOOTED = (the_service_brings_its_rules_and_takes_them_away, restart_reload_and_crash_leave_the_rules,
+          a_bad_configuration_fails_closed_and_heals_by_itself, a_mark_keeps_one_capability_in_the_proxy_alone,
+          an_upgrade_restarts_the_proxy_under_its_rules, removal_stops_it)
+booted = None
+
 CASES = (control_file_says_who_and_what, every_file_has_its_place, modes_owners_and_sums_are_right,
          the_program_is_hardened_and_stripped, manual_pages_have_no_fault, maintainers_scripts_parse,
          units_are_valid_and_locked_up, installed_it_knows_itself_and_intercepts_nothing_yet,
@@ -239,7 +385,7 @@ def furnish():
     sh("dpkg-deb", "--control", package(), CONTROL)
     sh("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={FOLDER}/upper,workdir={FOLDER}/work", ROOT)
     sh("mount", "-t", "proc", "proc", ROOT + "/proc")
-    sh("mount", "--rbind", "/dev", ROOT + "/dev")
+    systemd.furnish_devices(ROOT + "/dev")
     sh("mount", "-t", "tmpfs", "tmpfs", ROOT + "/run")
     sh("mount", "-t", "tmpfs", "tmpfs", ROOT + "/tmp")
     os.makedirs(ROOT + "/run/lock")
@@ -247,27 +393,57 @@ def furnish():
     sh("ip", "link", "set", "lo", "up")
 
 
+def run(case):
+    begun = time.monotonic()
+    try:
+        case()
+    except (AssertionError, RuntimeError, OSError, ValueError) as error:
+        print(f"FAILED {case.__name__}: {error}", flush=True)
+        return False
+    finally:
+        if booted:
+            booted.run("systemctl", "stop", "danegate", "danegate-rules")
+        if os.path.exists(ROOT + "/usr/sbin/danegate"):
+            inside("danegate", "rules", "remove", must=False)
+    print(f"ok     {case.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
+    return True
+
+
+def run_booted(cases):
+    """How many passed. Where no systemd can be had, they are left out, and that is said."""
+    global booted  # pylint: disable=global-statement
+    why = systemd.reason()
+    if not why:
+        try:
+            booted = systemd.Systemd(ROOT, FOLDER)
+        except RuntimeError as error:
+            why = str(error)
+    if why:
+        print(f"       no systemd of our own ({why}): left out: {' '.join(case.__name__ for case in cases)}")
+        return None
+    try:
+        return sum(run(case) for case in cases)
+    finally:
+        booted.stop()
+
+
 def main():
-    cases = [case for case in CASES if len(sys.argv) < 2 or any(part in case.__name__ for part in sys.argv[1:])]
+    def chosen(cases):
+        return [case for case in cases if len(sys.argv) < 2 or any(part in case.__name__ for part in sys.argv[1:])]
+
     if not os.path.exists(BUILD + "/CPackConfig.cmake"):
         sys.exit(f"{BUILD}: build it first: cmake --preset release && cmake --build build")
     sandbox.enter()
     furnish()
-    passed = 0
-    for case in cases:
-        begun = time.monotonic()
-        try:
-            case()
-        except (AssertionError, RuntimeError, OSError, ValueError) as error:
-            print(f"FAILED {case.__name__}: {error}", flush=True)
-        else:
-            passed += 1
-            print(f"ok     {case.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-        finally:
-            if os.path.exists(ROOT + "/usr/sbin/danegate"):
-                inside("danegate", "rules", "remove", must=False)
-    print(f"{passed} passed, {len(cases) - passed} failed", flush=True)
-    sys.exit(0 if passed == len(cases) and cases else 1)
+    total = len(chosen(CASES))
+    passed = sum(run(case) for case in chosen(CASES))
+    if chosen(BOOTED):
+        result = run_booted(chosen(BOOTED))
+        if result is not None:
+            passed += result
+            total += len(chosen(BOOTED))
+    print(f"{passed} passed, {total - passed} failed", flush=True)
+    sys.exit(0 if passed == total and total else 1)
 
 
 if __name__ == "__main__":
