@@ -320,6 +320,31 @@ def restart_reload_and_crash_leave_the_rules():
     expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
 
 
+def a_proxy_that_hangs_is_started_anew():
+    count = start_service()
+    systemctl("stop", "danegate")
+    drop_in = ROOT + "/etc/systemd/system/danegate.service.d"
+    os.makedirs(drop_in)
+    with open(drop_in + "/lab.conf", "w", encoding="ascii") as file:
+        file.write("[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\n")
+    try:
+        systemctl("daemon-reload")
+        systemctl("start", "danegate")
+        time.sleep(1.5)  # healthy for longer than the period
+        before = main_pid()
+        with Watch() as watch:
+            os.kill(before, 19)  # SIGSTOP
+            end = time.monotonic() + 15
+            while booted.run("systemctl", "show", "-P", "NRestarts", "danegate").stdout.strip() != "1":
+                expect(time.monotonic() < end, "nobody noticed")
+                time.sleep(0.1)
+            becomes(["active", "active"])
+        expect(main_pid() != before and watch.counts == {count}, f"{watch.counts}")
+    finally:
+        shutil.rmtree(drop_in)
+        systemctl("daemon-reload")
+
+
 def a_bad_configuration_fails_closed_and_heals_by_itself():
     count = start_service()
     name = ROOT + "/etc/danegate/danegate.toml"
@@ -366,7 +391,8 @@ def removal_stops_it():
 
 
 BOOTED = (the_service_brings_its_rules_and_takes_them_away, restart_reload_and_crash_leave_the_rules,
-          a_bad_configuration_fails_closed_and_heals_by_itself, a_mark_keeps_one_capability_in_the_proxy_alone,
+          a_proxy_that_hangs_is_started_anew, a_bad_configuration_fails_closed_and_heals_by_itself,
+          a_mark_keeps_one_capability_in_the_proxy_alone,
           an_upgrade_restarts_the_proxy_under_its_rules, removal_stops_it)
 booted = None
 
