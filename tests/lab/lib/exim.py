@@ -69,8 +69,15 @@ class Exim:
         for path, owner in (("spool/exim4", "Debian-exim"), ("log/exim4", "Debian-exim"), ("mail", "vmail")):
             os.makedirs(f"{node.var}/{path}", exist_ok=True)
             node.run("chown", f"{owner}:{owner}", f"/var/{path}")
-        node.start("exim", "/usr/sbin/exim4", "-bdf")
-        wait_for_port(node, "exim")
+        self.start()
+
+    def start(self):
+        self.node.start("exim", "/usr/sbin/exim4", "-bdf")
+        wait_for_port(self.node, "exim")
+
+    def deliver(self):
+        """What an Exim that was killed has left in its queue."""
+        self.node.run("/usr/sbin/exim4", "-qff")
 
 
 def tree():

@@ -18,6 +18,7 @@ MX1 = ("203.0.113.11", "2001:db8:3::11")
 MX2 = ("203.0.113.12", "2001:db8:3::12")
 MX3 = ("203.0.113.13", "2001:db8:3::13")
 MX4 = ("203.0.113.14", "2001:db8:3::14")
+PATH = ("203.0.113.15", "2001:db8:3::15")  # bad_path.py, to mx1
 NOBODY = ("203.0.113.50", "2001:db8:3::50")
 EVIL = [f"203.0.113.{n}" for n in range(64, 255)] + [f"198.51.100.{n}" for n in range(130, 255)] + \
        [f"192.0.2.{n}" for n in range(130, 255)]
@@ -120,7 +121,7 @@ class Lab:
             self._evil_addresses += pair
             self._scripts.append((host, self.script(host.script or {})))
         else:
-            pair = {"mx1": MX1, "mx2": MX2, "mx3": MX3, "mx4": MX4, "nobody": NOBODY}[host.server]
+            pair = {"mx1": MX1, "mx2": MX2, "mx3": MX3, "mx4": MX4, "path": PATH, "nobody": NOBODY}[host.server]
             self._named.add(host.server)
         host.v4 = pair[0] if "4" in host.families else ""
         host.v6 = pair[1] if "6" in host.families else ""
@@ -174,13 +175,17 @@ class Lab:
             self.servers["mx3"] = self._node("mx3", "mx", MX3, [zones.HONEST], "mx3.lab", [opensmtpd.tree()])
         if "mx4" in self._named:
             self.servers["mx4"] = self._node("mx4", "mx", MX4, [zones.HONEST], "mx4.lab", [packages.unpack("aiosmtpd")])
+        if "path" in self._named:
+            self.servers["path"] = self._node("path", "mx", PATH, [zones.HONEST], "path.lab")
         with ThreadPoolExecutor(32) as pool:
             jobs = [pool.submit(self.dns.start, dns_node), pool.submit(self._start_mx1, mx1),
-                    pool.submit(exim.Exim, mx2, self.pki.mx2), pool.submit(self._start_evil, evil)]
+                    pool.submit(self._start_mx2, mx2), pool.submit(self._start_evil, evil)]
             if "mx3" in self.servers:
                 jobs.append(pool.submit(opensmtpd.OpenSmtpd, self.servers["mx3"], self.pki.mx3))
             if "mx4" in self.servers:
                 jobs.append(pool.submit(self._start_mx4, self.servers["mx4"]))
+            if "path" in self.servers:
+                jobs.append(pool.submit(self._start_path, self.servers["path"]))
             jobs += [pool.submit(self._start_client, name, machines[name]) for name in self.profiles]
             if bench:
                 jobs.append(pool.submit(self._start_judge, bench))
@@ -199,10 +204,18 @@ class Lab:
         self.mx1 = postfix.Postfix(machine, postfix.SERVER, {
             "smtpd_tls_cert_file": self.pki.mx1.chain, "smtpd_tls_key_file": self.pki.mx1.key}, smtpd=True)
 
+    def _start_mx2(self, machine):
+        self.mx2 = exim.Exim(machine, self.pki.mx2)
+
     def _start_mx4(self, machine):
         machine.start("aiosmtpd", "/usr/bin/python3", f"{HERE}/aio_mx.py", machine.hostname, self.pki.mx4.chain, self.pki.mx4.key,
                       "/var/mail/all", *machine.addresses)
         node.wait_for_port(machine, "aiosmtpd")
+
+    @staticmethod
+    def _start_path(machine):
+        machine.start("path", "/usr/bin/python3", f"{HERE}/bad_path.py", f"{machine.dir}/path.json", MX1[0], *PATH)
+        node.wait_for_port(machine, "path")
 
     def _start_judge(self, machine):
         self.judge = judge.Judge(machine, self.rows)

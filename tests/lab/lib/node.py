@@ -224,6 +224,16 @@ class Node:
                 process.kill()
                 process.wait()
 
+    def kill(self, label):
+        """The daemon and the processes of its group, without a word of warning."""
+        with self._lock:
+            process = self.processes.pop(label)
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
     def remove(self):
         for label in list(self.processes):
             self.stop(label)

@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 from . import packages
-from .node import wait_for, write
+from .node import wait_for, wait_for_port, write
 
 COMMON = {
     "compatibility_level": "3.6",
@@ -145,6 +145,11 @@ class Postfix:
 
     def stop(self):
         self.node.stop("postfix")
+
+    def start_again(self):
+        """After node.kill("postfix"), of one that listens."""
+        self.node.start("postfix", "/usr/lib/postfix/sbin/master", "-d", "-c", "/etc/postfix")
+        wait_for_port(self.node, "postfix")
 
     # submitting
 

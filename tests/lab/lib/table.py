@@ -9,7 +9,8 @@ from typing import Any, Callable
 class Host:
     """One MX host of a row's domain.
 
-    server   mx1 (Postfix), mx2 (Exim, private CA), mx3 (OpenSMTPD), mx4 (aiosmtpd), evil (the scripted one), nobody (an address
+    server   mx1 (Postfix), mx2 (Exim, private CA), mx3 (OpenSMTPD), mx4 (aiosmtpd), path (a bad path to mx1: its certificate, its
+             mailbox; bad_path.py), evil (the scripted one), nobody (an address
              without a machine)
     tlsa     records: "U S M" is computed from the certificate the server has; "U S M mx1" from that of another server;
              "U S M other" is of a key that nobody holds; anything longer goes into the zone as it is
@@ -51,7 +52,8 @@ class Row:
     alias    a zone state: the domain is an alias of NAME-alias.ALIAS.lab, and that has the MX records
     cell     (client, scenario, text) of the README's table of clients (matrix.py)
     judge    (verdict, reason) of the independent judge where it differs (judge.py); judged: whether it is asked at all
-    profile  which client machine and configuration (profiles.py); alone: nothing else in that profile meanwhile
+    profile  which client machine and configuration (profiles.py); alone: nothing else in that profile meanwhile; last: after
+             all others have ended, by itself, as it stops what they need
     """
     name: str
     hosts: list = field(default_factory=list)
@@ -80,6 +82,7 @@ class Row:
     check: Callable[[Any], None] | None = None
     profile: str = "default"
     alone: bool = False
+    last: bool = False
     slow: bool = False
     # a feature that the program still refuses as "not implemented yet": run with --later
     later: bool = False

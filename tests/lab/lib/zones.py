@@ -143,6 +143,14 @@ class Dns:
         self._start_unbound(self._node, "lying", [LYING, LYING6], validating=False)
         self._wait_answer(self._node, "lying", LYING)
 
+    def stop_honest(self):
+        """Nobody answers danegate (and the servers) until start_honest()."""
+        self._node.kill("unbound-honest")
+
+    def start_honest(self):
+        self._start_unbound(self._node, "honest", [HONEST, HONEST6], validating=True)
+        self._wait_answer(self._node, "honest", HONEST)
+
     @staticmethod
     def _wait_answer(node, label, address):
         wait_for(f"{label} answers", lambda: "status: NOERROR" in node_dig(node, address, "lab.", "SOA"))

@@ -21,6 +21,5 @@ PROFILES = {
     "small-limits": Profile({"limits": {"max_sessions": 8, "max_sessions_per_client": 4}}),
     "bulk1": Profile({"listen": {"workers": 1}}),
     "bulk2": Profile({"listen": {"workers": 2}}),
-    "soak": Profile({"listen": {"workers": 2}}),
     "service": Profile(),  # rows that stop, kill and reload it
 }
