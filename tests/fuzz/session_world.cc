@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/fuzz/session_world.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "dane/crypto.h"
+#include "tests/fuzz/input.h"
+
+namespace danegate::fuzz {
+
+using namespace session;
+
+namespace {
+
+constexpr std::size_t kBuffer = 4096;
+constexpr std::size_t kLine = 2048;
+
+std::string certificate(const char* name) {
+  std::ifstream in(std::string(DANEGATE_TEST_VECTORS) + "/certs/" + name, std::ios::binary);
+  require(in.good(), name);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+const std::string& good_certificate() {
+  static const std::string der = certificate("leaf.der");
+  return der;
+}
+
+const std::string& bad_certificate() {
+  static const std::string der = certificate("leaf-again.der");
+  return der;
+}
+
+dane::TlsaRecord named(const std::string& der) {
+  return {3, 0, 1, dane::sha256(dane::der::octets(der))};
+}
+
+/// The domains of session_oracle.cc. The client dials 192.0.2.1.
+const dane::fake::FakeDns& zone() {
+  static const dane::fake::FakeDns dns([] {
+    const std::string good = named(good_certificate()).to_string();
+    const std::string other = dane::TlsaRecord{3, 0, 1, std::string(32, 'x')}.to_string();
+    return dane::fake::Zone{.records = "a.test MX 10 mx.a.test\nmx.a.test A 192.0.2.1\n_25._tcp.mx.a.test TLSA " + good +
+                                       "\nb.test MX 10 mx.a.test\n"
+                                       "c.test MX 10 mx.c.test\nmx.c.test A 192.0.2.1\n_25._tcp.mx.c.test TLSA " +
+                                       other +
+                                       "\nd.test MX 10 mx.d.test\nd.test MX 20 mx.a.test\nmx.d.test A 192.0.2.2\n"
+                                       "_25._tcp.mx.d.test TLSA " +
+                                       good +
+                                       "\ne.test MX 10 mx.e.test\nmx.e.test A 192.0.2.1\n"
+                                       "f.test MX 10 mx.f.test\nmx.f.test A 192.0.2.1\n"
+                                       "g.test MX 10 mx.g.test\nmx.g.test A 192.0.2.9\n_25._tcp.mx.g.test TLSA " +
+                                       good + "\n",
+                            .insecure = {"f.test", "mx.f.test", "_25._tcp.mx.f.test"}};
+  }());
+  return dns;
+}
+
+constexpr std::array<std::string_view, 12> kRecipients = {
+    "r@a.test", "r@b.test", "r@c.test", "r@d.test", "r@e.test",       "r@f.test",
+    "r@g.test", "r@h.test", "r@i.test", "postmaster", "r@[192.0.2.1]", "\xc3\xbc@a.test"};
+
+constexpr std::array<std::string_view, 16> kPieces = {".",
+                                                      "\r\n",
+                                                      "\n",
+                                                      "\r",
+                                                      std::string_view("\0", 1),
+                                                      "..\r\n",
+                                                      ".x\r\n",
+                                                      "\n.\n",
+                                                      "\r\n.\n",
+                                                      "\n.\r\n",
+                                                      "\r.\r",
+                                                      "\r\n.\r",
+                                                      std::string_view("\r\n.\0\r\n", 6),
+                                                      "\xff\xfe",
+                                                      "\r\n..\r\n",
+                                                      "MAIL FROM:<evil@x>\r\nRCPT TO:<r@a.test>\r\nDATA\r\n"};
+
+constexpr std::array<std::string_view, 10> kJunk = {"\r\n",
+                                                    "MAIL\r\n",
+                                                    "RCPT TO:\r\n",
+                                                    "RCPT TO:<r@a.test> NOTIFY=NEVER\r\n",
+                                                    "MAIL FROM:<s@x> RET=FULL\r\n",
+                                                    "NO\rOP\r\n",
+                                                    "STARTTLS\r\n",
+                                                    "AUTH PLAIN AAAA\r\n",
+                                                    "VRFY x\r\n",
+                                                    "EHLO \r\n"};
+
+}  // namespace
+
+class World::ClientLink final : public Link {
+ public:
+  ClientLink(Wire& wire, World& world) : wire_(wire), world_(world) {}
+  ~ClientLink() override { wire_.alive = false; }
+  evbuffer* input() override { return wire_.input.get(); }
+  void send(std::string_view octets) override {
+    wire_.backlog += octets.size();
+    world_.oracle_.client_heard(octets);
+  }
+  std::size_t backlog() const override { return wire_.backlog; }
+  void want_input(bool wanted) override { wire_.wants = wanted; }
+  void close() override { wire_.over = true; }
+  void abort() override { wire_.over = true; }
+
+ private:
+  Wire& wire_;
+  World& world_;
+};
+
+class World::FakePeer final : public PeerLink {
+ public:
+  FakePeer(PeerSide& side, World& world) : side_(side), world_(world) {}
+  ~FakePeer() override { side_.wire.alive = false; }
+  evbuffer* input() override { return side_.wire.input.get(); }
+  void send(std::string_view octets) override {
+    require(!side_.wire.over, "nothing is sent behind the end");
+    require(side_.connected && !side_.handshaking, "nothing is sent before there is a connection");
+    side_.wire.backlog += octets.size();
+    world_.from_session(side_, octets);
+  }
+  std::size_t backlog() const override { return side_.wire.backlog; }
+  void want_input(bool wanted) override { side_.wire.wants = wanted; }
+  void close() override {
+    require(!side_.content, "no orderly end inside of content");
+    side_.wire.over = true;
+  }
+  void abort() override { side_.wire.over = true; }
+  void set_events(PeerEvents& events) override { side_.events = &events; }
+  void start_tls(const std::string&, tls::SuiteList) override {
+    require(net::length(side_.wire.input.get()) == 0, "nothing crosses the TLS boundary");
+    side_.handshaking = true;
+  }
+
+ private:
+  PeerSide& side_;
+  World& world_;
+};
+
+class World::FakeAlarm final : public Environment::Alarm {
+ public:
+  FakeAlarm(std::shared_ptr<Timer> timer, World& world) : timer_(std::move(timer)), world_(world) {}
+  ~FakeAlarm() override { timer_->due.reset(); }
+  void set(std::chrono::milliseconds delay) override { timer_->due = world_.now() + delay; }
+  void cancel() override { timer_->due.reset(); }
+
+ private:
+  std::shared_ptr<Timer> timer_;
+  World& world_;
+};
+
+struct World::PendingLookup final : dns::Lookup {
+  explicit PendingLookup(std::shared_ptr<Pending> what) : pending(std::move(what)) {}
+  ~PendingLookup() override { pending->cancelled = true; }
+  std::shared_ptr<Pending> pending;
+};
+
+World::World(Choices& choices)
+    : choices_(choices), config_(std::make_shared<conf::Config>(conf::defaults())), oracle_(*config_) {
+  static constexpr std::array levels = {conf::Level::Dane, conf::Level::None,     conf::Level::May,
+                                        conf::Level::Encrypt, conf::Level::DaneOnly, conf::Level::Verify};
+  const auto letter = static_cast<std::size_t>(choices_.octet());
+  config_->policy.default_level = levels[letter % levels.size()];
+  const std::uint8_t flags = choices_.octet();
+  if ((flags & 1) != 0) config_->policy.no_tlsa = conf::NoTlsa::Encrypt;
+  if ((flags & 2) != 0) config_->smtp.bare_lf = conf::BareLf::Reject;
+  if ((flags & 4) != 0) config_->policy.mx_mismatch = conf::MxMismatch::Reroute;
+  if ((flags & 8) != 0) config_->policy.mx_failover = false;
+  lockstep_ = (flags & 16) != 0;
+  config_->policy.table.add("h.test", {conf::Level::Encrypt, {}});
+  config_->policy.table.add("i.test", {conf::Level::None, {}});
+  config_->limits.buffer = kBuffer;
+  config_->limits.line = kLine;
+}
+
+World::~World() = default;
+
+std::chrono::sys_seconds World::wall_clock() {
+  return std::chrono::sys_days(std::chrono::year(2026) / 6 / 1);
+}
+
+std::unique_ptr<PeerLink> World::dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>&,
+                                      PeerEvents& events) {
+  const std::string address = destination.address.to_string();
+  const std::string domain = domain_of(oracle_.command_line());
+  require(address == "192.0.2.1" || (address == "192.0.2.2" && domain == "d.test" && config_->policy.mx_failover) ||
+              (address == "192.0.2.9" && domain == "g.test" &&
+               config_->policy.mx_mismatch == conf::MxMismatch::Reroute),
+          "nobody is dialled whom neither the client nor a candidate chose");
+  peers_.push_back(std::make_unique<PeerSide>());
+  peers_.back()->events = &events;
+  peers_.back()->number = ++dialled_;
+  return std::make_unique<FakePeer>(*peers_.back(), *this);
+}
+
+std::unique_ptr<Environment::Alarm> World::make_alarm(std::function<void()> handler) {
+  timers_.push_back(std::make_shared<Timer>(Timer{std::move(handler), std::nullopt}));
+  return std::make_unique<FakeAlarm>(timers_.back(), *this);
+}
+
+std::unique_ptr<dns::Lookup> World::resolve(const dane::Question& question, Handler handler) {
+  lookups_.push_back(std::make_shared<Pending>(Pending{question, std::move(handler), false}));
+  return std::make_unique<PendingLookup>(lookups_.back());
+}
+
+void World::record(const DeliveryEvent& event) {
+  if (event.attempt) return;
+  require(event.outcome.has_value(), "a delivery event has an outcome");
+  require(event.security || event.refusal, "a delivery event has a result");
+  require(event.outcome != Outcome::Accepted || (event.recipients > 0 && event.reply && *event.reply / 100 == 2),
+          "accepted: somebody's mail, by a peer's word");
+  require(event.result() != "refused" || event.recipients == 0, "refused: nobody's mail");
+}
+
+void World::on_finished(Session&) {
+  require(!finished_, "finished once");
+  finished_ = true;
+}
+
+bool World::answer_dns(std::uint8_t how) {
+  if (lookups_.empty()) return false;
+  const auto pending = lookups_.front();
+  lookups_.pop_front();
+  if (pending->cancelled) return true;
+  dane::Answer answer = zone().resolve(pending->question);
+  static constexpr std::array failures = {dane::AnswerStatus::Failure, dane::AnswerStatus::Bogus,
+                                          dane::AnswerStatus::Timeout};
+  if (how > 0) {
+    answer = {};
+    answer.status = failures[(how - 1U) % failures.size()];
+  }
+  std::exchange(pending->handler, nullptr)(answer);
+  return true;
+}
+
+void World::clock_runs(std::chrono::milliseconds time) {
+  const auto end = now_ + time;
+  for (int turn = 0; turn < 1000; ++turn) {
+    std::shared_ptr<Timer> next;
+    for (const auto& timer : timers_) {
+      if (timer->due && *timer->due <= end && (!next || *timer->due < *next->due)) next = timer;
+    }
+    if (!next) break;
+    now_ = std::max(now_, *next->due);
+    next->due.reset();
+    next->handler();
+    std::erase_if(timers_, [](const auto& timer) { return timer.use_count() == 1; });
+  }
+  now_ = end;
+}
+
+// --- octets on their way
+
+bool World::flow() {
+  bool moved = flow_client();
+  for (const auto& peer : peers_) moved = flow_peer(*peer) || moved;
+  return moved;
+}
+
+bool World::flow_client() {
+  if (finished_ || client_gone_ || !client_->open()) return false;
+  if (!client_->stalled && client_->backlog > 0) {
+    client_->backlog = 0;
+    session_->client_events().on_drained();
+    return true;
+  }
+  const std::size_t held = net::length(client_->input.get());
+  if (client_->coming.empty() || !client_->wants || held >= kBuffer) return false;
+  const std::size_t octets = std::min({client_->coming.size(), piece_ == 0 ? kBuffer : piece_, kBuffer - held});
+  const std::string piece = client_->coming.substr(0, octets);
+  client_->coming.erase(0, octets);
+  oracle_.client_said(piece);
+  net::append(client_->input.get(), piece);
+  session_->client_events().on_input();
+  return true;
+}
+
+bool World::flow_peer(PeerSide& peer) {
+  if (finished_ || !peer.wire.open()) return false;
+  if (!peer.wire.stalled && peer.wire.backlog > 0) {
+    peer.wire.backlog = 0;
+    peer.events->on_drained();
+    return true;
+  }
+  if (peer.replies.empty() || peer.handshaking || !peer.wire.wants) return false;
+  std::size_t left = piece_ == 0 ? 64 * 1024 : piece_;
+  std::string octets;
+  while (left > 0 && !peer.replies.empty()) {
+    const std::string& reply = peer.replies.front();
+    if (peer.said_of_reply == 0) {
+      const bool more = peer.mid_reply;
+      reply_begins(peer, reply);
+      peer.pipelining = peer.answering.line.starts_with("EHLO ") || peer.answering.line.starts_with("HELO ")
+                            ? (more && peer.pipelining) || reply.find("PIPELINING") != reply.npos
+                            : peer.pipelining;
+    }
+    const std::size_t now = std::min(left, reply.size() - peer.said_of_reply);
+    octets += reply.substr(peer.said_of_reply, now);
+    peer.said_of_reply += now;
+    left -= now;
+    if (peer.said_of_reply < reply.size()) break;
+    const auto last = reply.rfind('\n', reply.size() - 2);
+    peer.mid_reply = reply.substr(last == reply.npos ? 0 : last + 1).substr(3, 1) == "-";
+    if (!peer.mid_reply) reply_ends(peer);
+    peer.replies.pop_front();
+    peer.said_of_reply = 0;
+  }
+  net::append(peer.wire.input.get(), octets);
+  peer.events->on_input();
+  return true;
+}
+
+// --- peers
+
+void World::reply_begins(PeerSide& peer, std::string_view reply) {
+  if (peer.mid_reply) return;
+  peer.answering = {};
+  if (!peer.outstanding.empty()) {
+    peer.answering = std::move(peer.outstanding.front());
+    peer.outstanding.pop_front();
+  }
+  peer.answer_code = std::atoi(std::string(reply.substr(0, 3)).c_str());
+  const auto at = reply.find(" t");
+  if (at == reply.npos) return;
+  // Said in advance, bound only now: its number is the place that it was given then.
+  oracle_.bind(static_cast<std::size_t>(std::atoi(std::string(reply.substr(at + 2, 9)).c_str())),
+               {peer.answer_code, peer.answering.asked, peer.answering.command, peer.number, peer.answering.line, false});
+}
+
+void World::reply_ends(PeerSide& peer) {
+  const bool positive = peer.answer_code / 100 == 2;
+  switch (peer.answering.asked) {
+    case Asked::Mail:
+      if (positive) peer.state = {peer.answering.line, {}, {}};
+      return;
+    case Asked::Rset:
+      if (positive) peer.state = {};
+      return;
+    case Asked::Rcpt:
+      if (positive) peer.state.recipients.push_back(peer.answering.line);
+      return;
+    case Asked::Data:
+      if (peer.answer_code == 354) {
+        peer.content = true;
+        peer.state.content.clear();
+      }
+      return;
+    case Asked::EndOfData: peer.state = {}; return;
+    case Asked::Nothing:
+    case Asked::Greeting:
+    case Asked::Other: return;
+  }
+}
+
+void World::from_session(PeerSide& peer, std::string_view octets) {
+  if (peer.content) {
+    if (!peer.tls) oracle_.plaintext("content");
+    peer.state.content += octets;
+    const auto end = ("\r\n" + peer.state.content).find("\r\n.\r\n");
+    if (end == std::string::npos) return;
+    require(end + 3 == peer.state.content.size(), "nothing follows the end of data at once");
+    peer.content = false;
+    oracle_.peer_has_message(peer.state);
+    peer.outstanding.push_back({Asked::EndOfData, oracle_.command(), {}});
+    return;
+  }
+  peer.half_line += octets;
+  for (auto at = peer.half_line.find("\r\n"); at != std::string::npos; at = peer.half_line.find("\r\n")) {
+    const std::string line = peer.half_line.substr(0, at);
+    peer.half_line.erase(0, at + 2);
+    peer_hears(peer, line);
+  }
+  require(peer.half_line.empty(), "commands go out as whole lines");
+}
+
+void World::peer_hears(PeerSide& peer, const std::string& line) {
+  require(peer.pipelining || peer.outstanding.empty(), "a peer without PIPELINING is asked one by one");
+  if (!peer.tls) oracle_.plaintext(line);
+  const auto path = [&line] { return line.substr(line.find('<'), line.rfind('>') - line.find('<') + 1); };
+  PeerSide::Command command{Asked::Other, oracle_.command(), line};
+  if (line.starts_with("MAIL FROM:<")) {
+    command.asked = Asked::Mail;
+    command.line = path();
+  } else if (line.starts_with("RCPT TO:<")) {
+    if (peer.tls) oracle_.recipient_over_tls(line, peer.proven);
+    command.asked = Asked::Rcpt;
+    command.line = path();
+  } else if (line == "RSET") {
+    command.asked = Asked::Rset;
+  } else if (line == "DATA") {
+    command.asked = Asked::Data;
+    oracle_.peer_is_asked_for_content(peer.state);
+  } else {
+    require(line.starts_with("EHLO ") || line.starts_with("HELO ") || line == "STARTTLS" || line == "QUIT",
+            "a peer is told nothing else");
+  }
+  peer.outstanding.push_back(std::move(command));
+}
+
+void World::peer_replies(PeerSide& peer, std::string text) {
+  const auto at = text.find('#');
+  if (at != text.npos) text.replace(at, 1, " t" + std::to_string(oracle_.reserve()));
+  peer.replies.push_back(std::move(text));
+}
+
+/// The answer of an honest server to the first command that has none on its way.
+std::string World::good_reply(const PeerSide& peer) {
+  if (peer.mid_reply) return std::to_string(peer.answer_code) + " end\r\n";
+  if (peer.outstanding.size() <= peer.replies.size()) return {};
+  const auto& command = peer.outstanding[peer.replies.size()];
+  switch (command.asked) {
+    case Asked::Greeting: return "220 peer#\r\n";
+    case Asked::Mail: return "250 2.1.0#\r\n";
+    case Asked::Rset: return "250 2.0.0#\r\n";
+    case Asked::Rcpt: return "250 2.1.5#\r\n";
+    case Asked::Data: return "354#\r\n";
+    case Asked::EndOfData: return "250 2.0.0# queued\r\n";
+    case Asked::Nothing:
+    case Asked::Other: break;
+  }
+  if (command.line == "STARTTLS") return "220 2.0.0# go ahead\r\n";
+  if (command.line == "QUIT") return "221 2.0.0# bye\r\n";
+  if (command.line.starts_with("HELO")) return "250 peer#\r\n";
+  const std::string list = lockstep_ ? "" : "250-PIPELINING\r\n250-SIZE 0\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n";
+  return "250-peer#\r\n" + list + (peer.tls ? "250 HELP\r\n" : "250 STARTTLS\r\n");
+}
+
+void World::peer_behaves(PeerSide& peer) {
+  if (!peer.connected) {
+    peer.connected = true;
+    peer.outstanding.push_back({Asked::Greeting, oracle_.command(), {}});
+    return peer.events->on_connected();
+  }
+  if (peer.handshaking) {
+    peer.handshaking = false;
+    if (!peer.replies.empty()) return peer.events->on_tls(std::unexpected(tls::TlsError{"injected"}));
+    peer.tls = peer.proven = true;
+    TlsOutcome outcome;
+    outcome.chain = {good_certificate()};
+    return peer.events->on_tls(std::move(outcome));
+  }
+  if (std::string text = good_reply(peer); !text.empty()) peer_replies(peer, std::move(text));
+}
+
+void World::peer_misbehaves(PeerSide& peer, std::uint8_t how) {
+  static const std::array<std::string, 20> sayings = {"421 4.3.2# bye\r\n",
+                                                      "451 4.2.0# not now\r\n",
+                                                      "550 5.1.1# no\r\n",
+                                                      "354#\r\n",
+                                                      "250 2.0.0# unasked\r\n",
+                                                      "250 2.0.0# twice\r\n250 2.0.0 second\r\n",
+                                                      "250-2.0.0# on\r\n",
+                                                      "nonsense\r\n",
+                                                      "150 2.0.0# no class\r\n",
+                                                      "554 5.7.1# no\r\n",
+                                                      "250-peer#\r\n250 AUTH PLAIN\r\n",
+                                                      "250 " + std::string(3000, 'x') + "\r\n",
+                                                      "250-2.0.0# a\r\n251 b\r\n",
+                                                      "251 2.1.5# forwarded\r\n",
+                                                      "452 4.5.3# too many\r\n",
+                                                      "220 2.0.0# go\r\n",
+                                                      "250-peer#\r\n250 PIPELINING\r\n",
+                                                      "503 5.5.1# what\r\n",
+                                                      "250\r\n",
+                                                      "250 2.1.5# a\rb\tc\x80 d\r\n"};
+  if (how >= 240) return peer.events->on_closed("the peer closed the connection");
+  if (!peer.connected) {
+    peer.connected = true;
+    return peer.events->on_closed("refused");
+  }
+  if (peer.handshaking) {
+    peer.handshaking = false;
+    if (how % 2 == 0) return peer.events->on_tls(std::unexpected(tls::TlsError{"broken"}));
+    peer.tls = true;
+    TlsOutcome outcome;
+    outcome.chain = {bad_certificate()};
+    return peer.events->on_tls(std::move(outcome));
+  }
+  if (how % 24 < sayings.size()) return peer_replies(peer, sayings[how % 24]);
+  // A good answer, and one more behind it that nobody asked for yet.
+  std::string text = good_reply(peer);
+  if (text.empty()) return;
+  peer_replies(peer, text);
+  peer_replies(peer, how % 24 == 20 ? "250 2.1.5# early\r\n" : how % 24 == 21 ? "354# early\r\n" : "250 2.0.0# early\r\n");
+}
+
+PeerSide* World::peer_alive(bool first) {
+  PeerSide* found = nullptr;
+  for (const auto& peer : peers_) {
+    if (!peer->wire.open()) continue;
+    found = peer.get();
+    if (first) break;
+  }
+  return found;
+}
+
+// --- the script
+
+void World::begin() {
+  session_.reset();
+  peers_.clear();
+  client_ = std::make_unique<Wire>();
+  client_gone_ = client_ended_ = finished_ = false;
+  piece_ = 0;
+  oracle_.begin();
+  ClientInfo info;
+  info.id = ++sessions_;
+  info.address = {dane::IpAddress::parse("198.51.100.7").value(), 40000};
+  info.original_destination = {dane::IpAddress::parse("192.0.2.1").value(), 25};
+  Session::Host& host = *this;
+  session_ = std::make_unique<Session>(*this, config_, info, host);
+  session_->start(std::make_unique<ClientLink>(*client_, *this));
+}
+
+void World::client_line(std::string_view octets) {
+  if (client_gone_ || client_ended_ || client_->coming.size() > 64 * 1024) return;
+  client_->coming += octets;
+}
+
+bool World::client_acts(char action) {
+  switch (action) {
+    case 'e': client_line("EHLO client.example\r\n"); return true;
+    case 'h': client_line("HELO other.example\r\n"); return true;
+    case 'm': client_line("MAIL FROM:<s@x>\r\n"); return true;
+    case 'n': client_line("MAIL FROM:<> SIZE=30 BODY=8BITMIME\r\n"); return true;
+    case 'u': client_line("MAIL FROM:<\xc3\xbc@x> SMTPUTF8\r\n"); return true;
+    case 'r': {
+      const auto which = static_cast<std::size_t>(choices_.octet() + 256 - 'a') % kRecipients.size();
+      client_line("RCPT TO:<" + std::string(kRecipients[which]) + ">\r\n");
+      return true;
+    }
+    case 'd': client_line("DATA\r\n"); return true;
+    case 'x': client_line("secret\r\n"); return true;
+    case 'X': client_line(kPieces[choices_.octet() % kPieces.size()]); return true;
+    case '.': client_line("\r\n.\r\n"); return true;
+    case 's': client_line("RSET\r\n"); return true;
+    case 'q': client_line("QUIT\r\n"); return true;
+    case 'o': client_line("NOOP\r\n"); return true;
+    case 'b': client_line("BDAT 5\r\nabcde"); return true;
+    case 'j': client_line(kJunk[choices_.octet() % kJunk.size()]); return true;
+    case 'L': client_line(std::string(8000, 'y')); return true;
+    case 'v': {
+      const char octet = static_cast<char>(choices_.octet());
+      client_line({&octet, 1});
+      return true;
+    }
+    default: return false;
+  }
+}
+
+void World::world_acts(char action) {
+  switch (action) {
+    case 'A': return all_go_well();
+    case 'G':
+      if (client_gone_ || !client_->open()) return;
+      client_gone_ = true;
+      return session_->client_events().on_closed("gone");
+    case 'F':
+      // What was said before comes before.
+      if (client_gone_ || client_ended_ || !client_->open() || !client_->coming.empty() || !client_->wants) return;
+      client_ended_ = true;
+      return session_->client_events().on_input_ended();
+    case 'z': client_->stalled = false; return;
+    case 'Z': client_->stalled = true; return;
+    case 'p':
+    case 'w':
+      if (auto* peer = peer_alive(action == 'w')) peer_behaves(*peer);
+      return;
+    case 'P':
+    case 'W': {
+      const std::uint8_t how = choices_.octet();
+      if (auto* peer = peer_alive(action == 'W')) peer_misbehaves(*peer, how);
+      return;
+    }
+    case 't':
+    case 'T':
+      if (auto* peer = peer_alive(false)) peer->wire.stalled = action == 'T';
+      return;
+    case '?': answer_dns(0); return;
+    case '!': answer_dns(static_cast<std::uint8_t>(choices_.octet() % 4)); return;
+    case 'C': return clock_runs(std::chrono::seconds(choices_.octet()));
+    case 'D': return clock_runs(std::chrono::minutes(11));
+    case 'k': return session_->drain();
+    case 'K': return session_->cut();
+    case 'l': lockstep_ = peer_alive(false) ? lockstep_ : !lockstep_; return;
+    default:
+      if (action >= '0' && action <= '9') piece_ = static_cast<std::size_t>(action - '0');
+  }
+}
+
+/// Everybody does what is right, until nothing is left to be done. Then the client has the answer to all that it said.
+void World::all_go_well() {
+  client_->stalled = false;
+  bool moved = true;
+  for (int round = 0; round < 3000 && moved && !finished_; ++round) {
+    moved = flow();
+    if (finished_) return;
+    moved = answer_dns(0) || moved;
+    for (const auto& peer : peers_) {
+      if (finished_ || !peer->wire.open()) continue;
+      peer->wire.stalled = false;
+      if (peer->connected && !peer->handshaking && good_reply(*peer).empty()) continue;
+      peer_behaves(*peer);
+      moved = true;
+    }
+    const bool due = std::any_of(timers_.begin(), timers_.end(),
+                                 [this](const auto& timer) { return timer->due && *timer->due <= now_; });
+    if (due) clock_runs(std::chrono::milliseconds(0));
+    moved = moved || due;
+  }
+  if (!moved && !finished_ && !client_gone_) {
+    require(client_->coming.empty(), "what the client says is taken");
+    require(!oracle_.owed(), "what the client has said is answered");
+  }
+}
+
+void World::check() {
+  require(net::length(client_->input.get()) <= kBuffer, "the client's input is bounded");
+  require(client_->backlog <= kBuffer + 128 * 1024, "what waits for the client is bounded");
+  std::size_t open = 0;
+  for (const auto& peer : peers_) {
+    if (!peer->wire.alive) continue;
+    ++open;
+    require(net::length(peer->wire.input.get()) <= kLine, "a peer's octets are judged at once");
+    require(peer->wire.backlog <= 3 * kBuffer + 16 * 1024, "what waits for a peer is bounded");
+  }
+  require(open <= 2, "one channel, and perhaps one under way");
+  require(lookups_.size() <= 256, "look-ups are bounded");
+  // Closed peers are of no more interest; a script may have hundreds.
+  std::erase_if(peers_, [](const auto& peer) { return !peer->wire.alive; });
+}
+
+void World::act(char action) {
+  if (!client_acts(action)) world_acts(action);
+  if (finished_) return;
+  flow();
+  if (!finished_) clock_runs(std::chrono::milliseconds(0));
+}
+
+/// Nobody says anything more: the clock ends every session.
+void World::silence() {
+  for (int turn = 0; turn < 200 && !finished_; ++turn) {
+    while (answer_dns(static_cast<std::uint8_t>(turn % 4))) {
+    }
+    clock_runs(std::chrono::minutes(1));
+  }
+  require(finished_, "every session ends");
+}
+
+void World::end() {
+  silence();
+  session_.reset();
+  for (const auto& peer : peers_) require(!peer->wire.alive, "links end with the session");
+  require(!client_->alive, "the client's link ends with the session");
+}
+
+void World::play() {
+  begin();
+  while (choices_.more()) {
+    if (finished_) {
+      end();
+      if (sessions_ == 4) return;
+      begin();
+    }
+    const auto octet = static_cast<char>(choices_.octet());
+    const auto known = kActions.find(octet);
+    act(known != kActions.npos ? octet : kActions[static_cast<unsigned char>(octet) % kActions.size()]);
+    if (client_) check();
+  }
+  end();
+}
+
+}  // namespace danegate::fuzz

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/session/session.h"
+#include "tests/fuzz/session_oracle.h"
+#include "tests/unit/dane/fake_dns.h"
+
+namespace danegate::fuzz {
+
+/// The fuzzer's octets, one after the other; 0 behind their end.
+class Choices {
+ public:
+  Choices(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
+  bool more() const { return at_ < size_; }
+  std::uint8_t octet() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
+
+ private:
+  const std::uint8_t* data_;
+  std::size_t size_;
+  std::size_t at_ = 0;
+};
+
+/// One connection as the world outside the session sees it. It outlives the session's link.
+struct Wire {
+  net::BufferHandle input = net::make_buffer();
+  std::string coming;       ///< on its way to the session
+  std::size_t backlog = 0;  ///< of the session, not yet taken by the other side
+  bool stalled = false;     ///< the other side takes nothing
+  bool wants = true;
+  bool alive = true;  ///< the session still has the link
+  bool over = false;  ///< closed by the session
+  bool open() const { return alive && !over; }
+};
+
+/// A mail server's side of one connection. What it says is queued in `replies`, so that every reply is judged by what
+/// was outstanding when its first octet arrived.
+struct PeerSide {
+  struct Command {
+    Asked asked = Asked::Nothing;
+    std::size_t command = 0;
+    std::string line;
+  };
+  Wire wire;
+  session::PeerEvents* events = nullptr;
+  std::size_t number = 0;
+  bool connected = false;
+  bool handshaking = false;
+  bool tls = false;
+  bool proven = false;   ///< its certificate is the one that TLSA names
+  bool content = false;  ///< between 354 and the end of data
+  std::string half_line;
+  std::deque<Command> outstanding;
+  std::deque<std::string> replies;
+  std::size_t said_of_reply = 0;  ///< octets of replies.front() that have been delivered
+  bool pipelining = false;        ///< it has offered that
+  bool mid_reply = false;         ///< a continuation line is open
+  Command answering;
+  int answer_code = 0;
+  PeerState state;
+};
+
+/// Client, peers, DNS and clock around one session after another. A script's octets say who does what next; see kActions.
+class World final : public session::Environment, private dns::Resolver, private session::Session::Host {
+ public:
+  explicit World(Choices& choices);
+  ~World() override;
+  void play();
+
+  /// Actions by their letter, so that scripts can be written by hand; any other octet counts modulo their number.
+  static constexpr std::string_view kActions = "AehmnurdxX.sqobjLvGFzZpPwWtT?!cCD0123456789kKly";
+
+  // Environment
+  std::unique_ptr<session::PeerLink> dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>&,
+                                          session::PeerEvents& events) override;
+  dns::Resolver& resolver() override { return *this; }
+  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
+  std::chrono::steady_clock::time_point now() override { return now_; }
+  std::chrono::sys_seconds wall_clock() override;
+  std::size_t random_below(std::size_t) override { return 0; }
+  std::vector<dane::IpAddress> own_addresses() override { return {}; }
+  const std::vector<std::string>& pkix_anchors() override { return anchors_; }
+  std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override { return std::make_shared<int>(0); }
+  void record(const session::DeliveryEvent& event) override;
+
+  struct Timer {
+    std::function<void()> handler;
+    std::optional<std::chrono::steady_clock::time_point> due;
+  };
+
+ private:
+  class ClientLink;
+  class FakePeer;
+  class FakeAlarm;
+  struct Pending {
+    dane::Question question;
+    Handler handler;
+    bool cancelled = false;
+  };
+  struct PendingLookup;
+
+  void on_finished(session::Session&) override;
+  std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override;
+
+  void begin();
+  void end();
+  void act(char action);
+  bool client_acts(char action);
+  void world_acts(char action);
+  void client_line(std::string_view octets);
+  void all_go_well();
+  void check();
+  void silence();
+
+  bool flow();
+  bool flow_client();
+  bool flow_peer(PeerSide& peer);
+  void clock_runs(std::chrono::milliseconds time);
+  bool answer_dns(std::uint8_t how);
+
+  PeerSide* peer_alive(bool first);
+  void peer_behaves(PeerSide& peer);
+  void peer_misbehaves(PeerSide& peer, std::uint8_t how);
+  void peer_replies(PeerSide& peer, std::string text);
+  std::string good_reply(const PeerSide& peer);
+  void from_session(PeerSide& peer, std::string_view octets);
+  void peer_hears(PeerSide& peer, const std::string& line);
+  void reply_begins(PeerSide& peer, std::string_view reply);
+  void reply_ends(PeerSide& peer);
+
+  Choices& choices_;
+  std::shared_ptr<conf::Config> config_;
+  Oracle oracle_;
+  std::vector<std::string> anchors_;
+  std::chrono::steady_clock::time_point now_{std::chrono::hours(1000)};
+  std::list<std::shared_ptr<Timer>> timers_;
+  std::deque<std::shared_ptr<Pending>> lookups_;
+  std::list<std::unique_ptr<PeerSide>> peers_;
+  std::unique_ptr<Wire> client_;
+  bool client_gone_ = false;
+  bool client_ended_ = false;
+  bool finished_ = true;
+  bool lockstep_ = false;
+  std::size_t piece_ = 0;  ///< octets delivered in one turn; 0: all
+  unsigned sessions_ = 0;
+  unsigned dialled_ = 0;
+  std::unique_ptr<session::Session> session_;
+};
+
+}  // namespace danegate::fuzz
