@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace danegate::session {
 
 std::string_view to_string(PeerCommand command) {
@@ -39,6 +41,8 @@ void Channel::issue(PeerCommand command, std::string line) {
 }
 
 void Channel::send_waiting() {
+  // What the peer has begun to say before the command went out is no answer to it (lockstep: a reply in advance).
+  if (!waiting_.empty() && outstanding_.empty()) unasked_ = !parser_.idle() || net::length(link_->input()) > 0;
   std::string group;
   while (!waiting_.empty() && (outstanding_.empty() || capabilities.pipelining)) {
     auto& [command, line] = waiting_.front();
@@ -69,7 +73,7 @@ std::expected<std::optional<Channel::Answered>, std::string> Channel::next() {
     if (progress->complete) break;
   }
   Answered answered{std::nullopt, parser_.take()};
-  if (outstanding_.empty()) {
+  if (std::exchange(unasked_, false) || outstanding_.empty()) {
     if (answered.reply.code == 421) return answered;
     return std::unexpected(fmt::format("reply {} that no command asked for", answered.reply.code));
   }

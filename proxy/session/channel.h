@@ -66,6 +66,7 @@ class Channel {
   bool legal(PeerCommand command, const smtp::Reply& reply) const;
 
   std::unique_ptr<PeerLink> link_;
+  bool unasked_ = false;  ///< the next reply was begun before the command that it would answer went out
   smtp::ReplyParser parser_;
   std::deque<PeerCommand> outstanding_;
   std::deque<std::pair<PeerCommand, std::string>> waiting_;

@@ -603,7 +603,7 @@ void World::all_go_well() {
     moved = answer_dns(0) || moved;
     for (const auto& peer : peers_) {
       if (finished_ || !peer->wire.open()) continue;
-      peer->wire.stalled = false;
+      moved = moved || std::exchange(peer->wire.stalled, false);
       if (peer->connected && !peer->handshaking && good_reply(*peer).empty()) continue;
       peer_behaves(*peer);
       moved = true;
