@@ -19,7 +19,8 @@ namespace {
 void tell_reach() {
   const auto& reach = danegate::fuzz::Oracle::reach;
   std::fprintf(stderr,
-               "reach: %llu transactions, %llu recipients accepted, %llu messages accepted, %llu refused late, %llu bare refused, "
+               "reach: %llu transactions, %llu recipients accepted, %llu messages accepted, %llu refused late, %llu "
+               "bare refused, "
                "%llu 452 4.5.3, %llu lost\n",
                static_cast<unsigned long long>(reach.transactions), static_cast<unsigned long long>(reach.recipients),
                static_cast<unsigned long long>(reach.accepted), static_cast<unsigned long long>(reach.refused_late),

@@ -21,7 +21,8 @@ std::string verb_of(std::string_view line) {
 std::string path_of(std::string_view line) {
   const auto from = line.find('<');
   const auto to = line.rfind('>');
-  return from == line.npos || to == line.npos || to < from ? std::string() : std::string(line.substr(from, to - from + 1));
+  return from == line.npos || to == line.npos || to < from ? std::string()
+                                                           : std::string(line.substr(from, to - from + 1));
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ class Oracle {
   bool plaintext_forbidden(std::string_view rcpt_line) const;
 
   const conf::Config& config_;
-  std::string stream_;  ///< of the client, from the command under way on
+  std::string stream_;      ///< of the client, from the command under way on
   std::uint64_t skip_ = 0;  ///< of an unsolicited BDAT
   std::string half_reply_;
   std::string reply_text_;

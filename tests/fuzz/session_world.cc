@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -44,7 +46,8 @@ const dane::fake::FakeDns& zone() {
   static const dane::fake::FakeDns dns([] {
     const std::string good = named(good_certificate()).to_string();
     const std::string other = dane::TlsaRecord{3, 0, 1, std::string(32, 'x')}.to_string();
-    return dane::fake::Zone{.records = "a.test MX 10 mx.a.test\nmx.a.test A 192.0.2.1\n_25._tcp.mx.a.test TLSA " + good +
+    return dane::fake::Zone{.records = "a.test MX 10 mx.a.test\nmx.a.test A 192.0.2.1\n_25._tcp.mx.a.test TLSA " +
+                                       good +
                                        "\nb.test MX 10 mx.a.test\n"
                                        "c.test MX 10 mx.c.test\nmx.c.test A 192.0.2.1\n_25._tcp.mx.c.test TLSA " +
                                        other +
@@ -60,9 +63,15 @@ const dane::fake::FakeDns& zone() {
   return dns;
 }
 
-constexpr std::array<std::string_view, 12> kRecipients = {
-    "r@a.test", "r@b.test", "r@c.test", "r@d.test", "r@e.test",       "r@f.test",
-    "r@g.test", "r@h.test", "r@i.test", "postmaster", "r@[192.0.2.1]", "\xc3\xbc@a.test"};
+/// With DANEGATE_TRACE in the environment: what is said, for whoever looks into a script.
+void trace(const char* where, std::string_view octets) {
+  static const bool wanted = std::getenv("DANEGATE_TRACE") != nullptr;
+  if (wanted) std::fprintf(stderr, "%s %.*s\n", where, static_cast<int>(octets.size()), octets.data());
+}
+
+constexpr std::array<std::string_view, 12> kRecipients = {"r@a.test", "r@b.test",   "r@c.test",      "r@d.test",
+                                                          "r@e.test", "r@f.test",   "r@g.test",      "r@h.test",
+                                                          "r@i.test", "postmaster", "r@[192.0.2.1]", "\xc3\xbc@a.test"};
 
 constexpr std::array<std::string_view, 16> kPieces = {".",
                                                       "\r\n",
@@ -101,6 +110,7 @@ class World::ClientLink final : public Link {
   evbuffer* input() override { return wire_.input.get(); }
   void send(std::string_view octets) override {
     wire_.backlog += octets.size();
+    trace("client <", octets);
     world_.oracle_.client_heard(octets);
   }
   std::size_t backlog() const override { return wire_.backlog; }
@@ -162,7 +172,7 @@ struct World::PendingLookup final : dns::Lookup {
 
 World::World(Choices& choices)
     : choices_(choices), config_(std::make_shared<conf::Config>(conf::defaults())), oracle_(*config_) {
-  static constexpr std::array levels = {conf::Level::Dane, conf::Level::None,     conf::Level::May,
+  static constexpr std::array levels = {conf::Level::Dane,    conf::Level::None,     conf::Level::May,
                                         conf::Level::Encrypt, conf::Level::DaneOnly, conf::Level::Verify};
   const auto letter = static_cast<std::size_t>(choices_.octet());
   config_->policy.default_level = levels[letter % levels.size()];
@@ -188,10 +198,10 @@ std::unique_ptr<PeerLink> World::dial(const net::Endpoint& destination, const st
                                       PeerEvents& events) {
   const std::string address = destination.address.to_string();
   const std::string domain = domain_of(oracle_.command_line());
-  require(address == "192.0.2.1" || (address == "192.0.2.2" && domain == "d.test" && config_->policy.mx_failover) ||
-              (address == "192.0.2.9" && domain == "g.test" &&
-               config_->policy.mx_mismatch == conf::MxMismatch::Reroute),
-          "nobody is dialled whom neither the client nor a candidate chose");
+  require(
+      address == "192.0.2.1" || (address == "192.0.2.2" && domain == "d.test" && config_->policy.mx_failover) ||
+          (address == "192.0.2.9" && domain == "g.test" && config_->policy.mx_mismatch == conf::MxMismatch::Reroute),
+      "nobody is dialled whom neither the client nor a candidate chose");
   peers_.push_back(std::make_unique<PeerSide>());
   peers_.back()->events = &events;
   peers_.back()->number = ++dialled_;
@@ -274,6 +284,7 @@ bool World::flow_client() {
   const std::size_t octets = std::min({client_->coming.size(), piece_ == 0 ? kBuffer : piece_, kBuffer - held});
   const std::string piece = client_->coming.substr(0, octets);
   client_->coming.erase(0, octets);
+  trace("client >", piece);
   oracle_.client_said(piece);
   net::append(client_->input.get(), piece);
   session_->client_events().on_input();
@@ -310,6 +321,7 @@ bool World::flow_peer(PeerSide& peer) {
     peer.replies.pop_front();
     peer.said_of_reply = 0;
   }
+  trace("peer   >", octets);
   net::append(peer.wire.input.get(), octets);
   peer.events->on_input();
   return true;
@@ -328,8 +340,9 @@ void World::reply_begins(PeerSide& peer, std::string_view reply) {
   const auto at = reply.find(" t");
   if (at == reply.npos) return;
   // Said in advance, bound only now: its number is the place that it was given then.
-  oracle_.bind(static_cast<std::size_t>(std::atoi(std::string(reply.substr(at + 2, 9)).c_str())),
-               {peer.answer_code, peer.answering.asked, peer.answering.command, peer.number, peer.answering.line, false});
+  oracle_.bind(
+      static_cast<std::size_t>(std::atoi(std::string(reply.substr(at + 2, 9)).c_str())),
+      {peer.answer_code, peer.answering.asked, peer.answering.command, peer.number, peer.answering.line, false});
 }
 
 void World::reply_ends(PeerSide& peer) {
@@ -358,6 +371,7 @@ void World::reply_ends(PeerSide& peer) {
 }
 
 void World::from_session(PeerSide& peer, std::string_view octets) {
+  trace(peer.tls ? "peer T<" : "peer   <", octets);
   if (peer.content) {
     if (!peer.tls) oracle_.plaintext("content");
     peer.state.content += octets;
@@ -486,7 +500,9 @@ void World::peer_misbehaves(PeerSide& peer, std::uint8_t how) {
   std::string text = good_reply(peer);
   if (text.empty()) return;
   peer_replies(peer, text);
-  peer_replies(peer, how % 24 == 20 ? "250 2.1.5# early\r\n" : how % 24 == 21 ? "354# early\r\n" : "250 2.0.0# early\r\n");
+  peer_replies(peer, how % 24 == 20   ? "250 2.1.5# early\r\n"
+                     : how % 24 == 21 ? "354# early\r\n"
+                                      : "250 2.0.0# early\r\n");
 }
 
 PeerSide* World::peer_alive(bool first) {
@@ -530,7 +546,7 @@ bool World::client_acts(char action) {
     case 'n': client_line("MAIL FROM:<> SIZE=30 BODY=8BITMIME\r\n"); return true;
     case 'u': client_line("MAIL FROM:<\xc3\xbc@x> SMTPUTF8\r\n"); return true;
     case 'r': {
-      const auto which = static_cast<std::size_t>(choices_.octet() + 256 - 'a') % kRecipients.size();
+      const auto which = static_cast<std::uint8_t>(choices_.octet() - 'a') % kRecipients.size();
       client_line("RCPT TO:<" + std::string(kRecipients[which]) + ">\r\n");
       return true;
     }
@@ -637,8 +653,9 @@ void World::check() {
 
 void World::act(char action) {
   if (!client_acts(action)) world_acts(action);
-  if (finished_) return;
-  flow();
+  // In pieces, one for each action; else all that there is.
+  for (int turn = 0; turn < 8 && !finished_ && flow() && piece_ == 0; ++turn) {
+  }
   if (!finished_) clock_runs(std::chrono::milliseconds(0));
 }
 

@@ -70,7 +70,8 @@ struct PeerSide {
   PeerState state;
 };
 
-/// Client, peers, DNS and clock around one session after another. A script's octets say who does what next; see kActions.
+/// Client, peers, DNS and clock around one session after another. A script's octets say who does what next; see
+/// kActions.
 class World final : public session::Environment, private dns::Resolver, private session::Session::Host {
  public:
   explicit World(Choices& choices);

@@ -21,9 +21,11 @@ Script keys, all optional:
   drop            stage at which the connection is closed: connect, or a verb as above, or "content:N" after N octets
   reset           true: with RST instead of FIN
   delay           {stage: seconds} before the reply of that stage
-  chunk           replies are sent in pieces of so many octets
+  chunk           replies are sent in pieces of so many octets;  pause: seconds between two (0.005)
+  early           [N, reply]: said after N octets of content, in the middle of it
+  window          octets that its kernel takes before it has read them
   lax             true: a lone dot between line ends of any kind, with or without NULs, is the end of data
-  slow            seconds of sleep after each read of content (the reader that keeps a sender waiting)
+  slow            seconds of sleep after each read of content (the reader that keeps a sender waiting);  slow_for: for so long
 """
 
 import base64
@@ -85,7 +87,7 @@ class Session:
             for at in range(0, len(data), size):
                 self.sock.sendall(data[at:at + size])
                 if size < len(data):
-                    time.sleep(0.005)
+                    time.sleep(self.script.get("pause", 0.005))
         except (OSError, ssl.SSLError) as error:
             raise Gone(f"send: {error}") from error
 
@@ -214,6 +216,8 @@ class Session:
 
     def content(self, message):
         drop = self.script.get("drop", "")
+        early = self.script.get("early")
+        slow_until = time.time() + self.script.get("slow_for", 3600)
         limit = int(drop[8:]) if drop.startswith("content:") else None
         digest = hashlib.sha256()
         virtual = 2  # the octets of `held` that are no content: as if a line had just ended, so that an empty one is seen
@@ -228,12 +232,16 @@ class Session:
             message["content"] += content[:max(0, KEEP - len(message["content"]))]
             if limit is not None and message["octets"] >= limit:
                 raise Gone(f"dropped by script in content after {message['octets']} octets")
+            if early and message["octets"] >= early[0]:
+                self.reply(early[1])
+                early = None
             if end:
                 self.buffer = held[end.end():]
                 message["complete"] = True
                 message["sha256"] = digest.hexdigest()
                 return
-            time.sleep(self.script.get("slow", 0))
+            if time.time() < slow_until:
+                time.sleep(self.script.get("slow", 0))
             held = held[sure:] + self.receive()
 
     def end_of_data(self, held):
@@ -285,6 +293,8 @@ def serve(sock, peer, scripts, records):
         with open(f"{scripts}/{address}.json", encoding="utf-8") as file:
             script = json.load(file)
     session = Session(sock, script, address, peer)
+    if "window" in script:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, script["window"])
     note(records, address, {"opened": session.record["opened"]})
     try:
         sock.settimeout(300)

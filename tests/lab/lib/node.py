@@ -6,6 +6,7 @@ The runner's own network namespace is the router between the nodes; it has no wa
 
 import ipaddress
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -187,16 +188,25 @@ class Node:
 
     def socket(self, family=socket.AF_INET):
         """A TCP socket of the runner that lives in this node's network. Its user is root."""
+        return self._made_here(lambda: socket.socket(family, socket.SOCK_STREAM))
+
+    def sockets(self, number, address):
+        """So many, connected."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, number + 4096)), hard))
+        return self._made_here(lambda: [socket.create_connection(address, timeout=60) for _ in range(number)])
+
+    def _made_here(self, make):
         made = []
 
-        def make():  # setns() is the thread's own affair
+        def enter():  # setns() is the thread's own affair
             descriptor = os.open(f"/proc/{self.holder}/ns/net", os.O_RDONLY)
             try:
                 sandbox.setns(descriptor, sandbox.CLONE_NEWNET)
-                made.append(socket.socket(family, socket.SOCK_STREAM))
+                made.append(make())
             finally:
                 os.close(descriptor)
-        thread = threading.Thread(target=make)
+        thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
         return made[0]

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -128,6 +129,22 @@ class Proxy:
                 if line.startswith("VmRSS:"):
                     total += int(line.split()[1])
         return total
+
+    # of the daemon itself, whose memory grows with its sessions
+
+    def resident_kib(self):
+        return self._status("VmRSS")
+
+    def reset_peak(self):
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+
+    def peak_kib(self):
+        return self._status("VmHWM")
+
+    def _status(self, key):
+        found = re.search(rf"(?m)^{key}:\s*(\d+) kB", _read(f"/proc/{self.process.pid}/status"))
+        return int(found[1])
 
     # events
 

@@ -7,11 +7,12 @@ import socket
 class Smtp:
     """A connection from a node, as the legacy MTA would make it (and so through the proxy)."""
 
-    def __init__(self, node, address, port=25, timeout=60):
+    def __init__(self, node, address, port=25, timeout=60, connected=None):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.socket = node.socket(family)
+        self.socket = connected or node.socket(family)
         self.socket.settimeout(timeout)
-        self.socket.connect((address, port))
+        if connected is None:
+            self.socket.connect((address, port))
         self.buffer = b""
 
     def send(self, data):
