@@ -349,6 +349,7 @@ void Daemon::run_loop() {
   clock = std::make_unique<net::Timer>(*loop_, [this, &watch, &clock] {
     if (watch.stepped()) {
       cache_->clear();
+      shared_.memory.clear();
       log_.warning("the wall clock was set: cached DNS answers are dropped (security.md rule 8)");
     }
     clock->set(kClockCheck);
@@ -389,6 +390,7 @@ void Daemon::on_reload() {
   if (terminations_ > 0) return;  // READY=1 after STOPPING=1 would tell the service manager a lie
   // The service manager waits for these two whatever comes of it.
   ops::notify_reloading();
+  shared_.memory.clear();  // whoever mended something wants to see it now
   if (config_path_) {
     reload(*config_path_);
   } else {

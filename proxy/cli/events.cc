@@ -15,9 +15,10 @@ void add_number(ops::Fields& fields, std::string_view key, std::uint64_t number)
   fields.emplace_back(key, static_cast<std::int64_t>(number));
 }
 
-/// Mail that is kept back is what an administrator looks for; the rest is the day's work.
+/// Mail that is kept back, or goes with less than was tried, is what an administrator looks for; the rest is the day's
+/// work.
 ops::LogLevel level_of(const session::DeliveryEvent& event) {
-  return event.refusal ? ops::LogLevel::Warning : ops::LogLevel::Info;
+  return event.refusal || !event.note.empty() ? ops::LogLevel::Warning : ops::LogLevel::Info;
 }
 
 }  // namespace
@@ -42,6 +43,8 @@ void log_delivery(ops::Log& log, const session::DeliveryEvent& event) {
   if (event.refusal) {
     add(fields, "reason", session::to_string(event.refusal->reason));
     add(fields, "why", event.refusal->text);
+  } else {
+    add(fields, "why", event.note);
   }
   add(fields, "tlsa", event.tlsa);
   add(fields, "tlsa_base", event.tlsa_base);

@@ -27,6 +27,7 @@ struct ChannelIdentity {
   Security security = Security::Plaintext;
   std::string tlsa;  ///< the matching record, "3 1 1"
   std::optional<TlsOutcome> tls;
+  std::string note;  ///< what else the log should say of it
 };
 
 /// A conversation with a peer: commands go out in order (together when the peer offers PIPELINING, else in lockstep),

@@ -35,6 +35,7 @@ struct DeliveryEvent {
 
   std::optional<Security> security;  ///< of the channel; nothing: none came to be
   std::optional<Refusal> refusal;    ///< why not; `result` is then refused or failed
+  std::string note;                  ///< what an administrator should know of a channel that came to be
   std::string tlsa;                  ///< "3 1 1"
   std::string tlsa_base;
   std::string tls;  ///< "TLSv1.3 TLS_AES_128_GCM_SHA256"

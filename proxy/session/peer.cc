@@ -226,6 +226,7 @@ void Session::describe_channel(DeliveryEvent& event, const ChannelIdentity& iden
   }
   event.mx_secure = identity.mx_secure;
   event.security = identity.security;
+  event.note = identity.note;
   event.tlsa = identity.tlsa;
   event.tlsa_base.clear();
   if (identity.candidate.requirement == Requirement::Dane && identity.candidate.server_name) {

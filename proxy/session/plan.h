@@ -60,9 +60,10 @@ struct PlanRequest {
   std::vector<dane::IpAddress>
       self_addresses;                       ///< those of intercept.self: the administrator's word, good in any RRset
   std::vector<dane::DomainName> own_names;  ///< names of intercept.self
-  std::optional<dane::DomainName> client_name;           ///< the client's HELO/EHLO, when it is a domain
-  std::function<bool(const dane::IpAddress&)> excluded;  ///< intercept.exclude
-  std::function<std::size_t(std::size_t)> random_below;  ///< for equal preference; tests make it return 0
+  std::optional<dane::DomainName> client_name;                      ///< the client's HELO/EHLO, when it is a domain
+  std::function<bool(const dane::IpAddress&)> excluded;             ///< intercept.exclude
+  std::function<std::size_t(std::size_t)> random_below;             ///< for equal preference; tests make it return 0
+  std::function<bool(const dane::DomainName&)> failed_lately = {};  ///< MX hosts that go last (Failover)
 };
 
 /// Levels none, may and encrypt, address literals and recipients without a domain: the original destination as it is

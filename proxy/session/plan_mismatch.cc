@@ -128,6 +128,7 @@ std::vector<Candidate> signed_hosts(const PlanContext& context, const Hosts& hos
     candidates.push_back(*std::move(candidate));
     if (!context.policy.mx_failover) break;  // one host in the place of the one that the client dialled
   }
+  put_failed_last(context, candidates);
   return candidates;
 }
 

@@ -200,6 +200,36 @@ std::optional<Candidate> candidate_for(const PlanContext& context, const MxHost&
   return candidate;
 }
 
+namespace {
+
+int strength(Requirement requirement) {
+  switch (requirement) {
+    case Requirement::Plaintext: return 0;
+    case Requirement::May: return 1;
+    case Requirement::Encrypt: return 2;
+    case Requirement::Dane:
+    case Requirement::Pkix: return 3;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void put_failed_last(const PlanContext& context, std::vector<Candidate>& candidates) {
+  if (!context.request.failed_lately) return;
+  const auto failed = [&](const Candidate& candidate) {
+    return candidate.mx && context.request.failed_lately(*candidate.mx);
+  };
+  for (auto rest = candidates.end(); rest != candidates.begin();) {
+    const auto moving = --rest;
+    if (moving->refusal || !failed(*moving)) continue;
+    const auto place = std::find_if(moving + 1, candidates.end(), [&](const Candidate& other) {
+      return !other.refusal && (strength(other.requirement) < strength(moving->requirement) || failed(other));
+    });
+    std::rotate(moving, moving + 1, place);
+  }
+}
+
 void keep_limits(std::vector<Candidate>& candidates) {
   std::vector<dane::DomainName> hosts;
   std::size_t dialled = 0;

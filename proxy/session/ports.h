@@ -77,6 +77,8 @@ class PeerLink : public Link {
   virtual void start_tls(const std::string& server_name, tls::SuiteList suites) = 0;
 };
 
+class Memory;
+
 /// Everything a session needs from outside. One per worker.
 class Environment {
  public:
@@ -103,6 +105,9 @@ class Environment {
 
   /// Certificates (DER) of `tls.ca_file`, for level verify.
   virtual const std::vector<std::string>& pkix_anchors() = 0;
+
+  /// What attempts of all sessions taught.
+  virtual Memory& memory() = 0;
 
   /// A place among the discoveries in flight, given back by destroying it; nullptr when the client, or all together,
   /// have too many (security.md rule 10).

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/session/memory.h"
 #include "proxy/session/session.h"
 
 namespace danegate::session {
@@ -120,6 +121,9 @@ PlanRequest Session::plan_request(const NextHopRecord& hop) {
     const auto& exclude = config->intercept.exclude;
     return std::any_of(exclude.begin(), exclude.end(),
                        [&](const conf::Network& network) { return network.contains(address.octets()); });
+  };
+  request.failed_lately = [this](const dane::DomainName& mx) {
+    return environment_.memory().recall(Memory::Kind::Host, mx.to_string(), environment_.now()).has_value();
   };
   request.random_below = [this](std::size_t bound) { return environment_.random_below(bound); };
   return request;

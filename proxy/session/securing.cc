@@ -76,7 +76,15 @@ void Securing::dial_next() {
       failures_.push_back(std::move(lost));
       if (more_to_try()) report(failures_.back());
     } else if (address_ < candidate().addresses.size()) {
-      return dial();
+      auto known = recall();
+      if (!known) {
+        recall_broken_tls();
+        return dial();
+      }
+      failures_.push_back(*std::move(known));
+      if (more_to_try()) report(failures_.back());
+      ++address_;
+      continue;
     }
     ++candidate_;
     address_ = 0;
@@ -88,9 +96,10 @@ void Securing::dial() {
   const bool others = more_to_try();
   const auto now = environment_.now();
   candidate_deadline_ = others ? now + kVerifiedWhileOthersWait : Clock::time_point::max();
-  const net::Endpoint peer{candidate().addresses[address_], request_.original_destination.port};
+  const net::Endpoint peer = next_peer();
   state_ = State::Connecting;
   lacks_smtputf8_ = false;
+  ehlo_refused_ = false;
   channel_ = std::make_unique<Channel>(environment_.dial(peer, request_.source, *this), config_->limits.line);
   channel_->identity.candidate = candidate();
   channel_->identity.peer = peer;
@@ -165,6 +174,7 @@ bool Securing::plaintext_allowed() const {
 void Securing::on_ehlo(const smtp::Reply& reply) {
   const bool secured = channel_->identity.tls.has_value();
   if (!reply.positive()) {
+    ehlo_refused_ = true;
     if (secured || plaintext_allowed()) {
       channel_->issue(PeerCommand::Helo, "HELO " + request_.client_name);
       return wait(config_->timeouts.command, secured ? Stage::SecuredEhlo : Stage::Ehlo);
@@ -222,6 +232,7 @@ void Securing::on_tls(std::expected<TlsOutcome, tls::TlsError> outcome) {
 void Securing::handshake_failed(Reason reason, const std::string& why) {
   if (candidate().requirement != Requirement::May) return fail(reason, why);
   without_starttls_ = true;
+  broken_handshake_ = why;
   dial();
 }
 
@@ -250,12 +261,26 @@ void Securing::ready() {
     return fail(Reason::PeerProtocol, "the envelope needs SMTPUTF8, which the peer does not offer");
   }
   alarm_->cancel();
+  remember_served();
+  channel_->identity.note = plaintext_because_;
   owner_.on_secured(std::move(channel_));
 }
 
+namespace {
+
+/// For the log: the client's reply is the same whether the peer was asked or not.
+FailedAttempt as_told(FailedAttempt failure) {
+  if (failure.remembered) {
+    failure.refusal.text += fmt::format(" (remembered from {} s ago: not dialled)", failure.remembered->count());
+  }
+  return failure;
+}
+
+}  // namespace
+
 void Securing::report(FailedAttempt& failure) {
   if (std::exchange(failure.reported, true)) return;
-  owner_.on_attempt(failure);
+  owner_.on_attempt(as_told(failure));
 }
 
 void Securing::fail(Reason reason, std::string why, std::optional<smtp::Reply> peer_reply) {
@@ -269,10 +294,13 @@ void Securing::fail(Reason reason, std::string why, std::optional<smtp::Reply> p
   if (state_ == State::Talking && !channel_->busy()) channel_->link().send("QUIT\r\n");
   channel_->link().close();
   channel_.reset();
+  remember(failure);
   failures_.push_back(std::move(failure));
   if (more_to_try()) report(failures_.back());
   state_ = State::Choosing;
   without_starttls_ = false;
+  broken_handshake_.clear();
+  plaintext_because_.clear();
   ++address_;
   alarm_->set(0ms);
 }
@@ -320,9 +348,10 @@ void Securing::give_up() {
     best.identity.tls.reset();
     best.peer_reply.reset();
     best.lacks_smtputf8 = false;
+    best.remembered.reset();
   }
   smtp::Reply reply = reply_for(best);
-  owner_.on_not_secured(std::move(best), std::move(reply));
+  owner_.on_not_secured(as_told(std::move(best)), std::move(reply));
 }
 
 }  // namespace danegate::session

@@ -18,8 +18,9 @@ struct FailedAttempt {
   Refusal refusal;
   std::optional<smtp::Reply> peer_reply;  ///< a refusal by the peer itself: its enhanced code and text are given on
   bool lacks_smtputf8 = false;
-  bool reported = false;     ///< has its attempt event
-  ChannelIdentity identity;  ///< as far as known
+  bool reported = false;                                ///< has its attempt event
+  std::optional<std::chrono::seconds> remembered = {};  ///< not tried now: it failed so this long ago
+  ChannelIdentity identity;                             ///< as far as known
 };
 
 /// The phase Securing of session.md: tries a plan's candidates in turn (dial, greeting, EHLO, STARTTLS, handshake,
@@ -78,7 +79,14 @@ class Securing final : private PeerEvents {
   void report(FailedAttempt& failure);
   void give_up();
 
+  // securing_memory.cc
+  std::optional<FailedAttempt> recall() const;
+  void remember(const FailedAttempt& failure);
+  void recall_broken_tls();
+  void remember_served();
+
   const Candidate& candidate() const { return request_.plan.candidates[candidate_]; }
+  net::Endpoint next_peer() const { return {candidate().addresses[address_], request_.original_destination.port}; }
   bool plaintext_allowed() const;
 
   Environment& environment_;
@@ -90,7 +98,10 @@ class Securing final : private PeerEvents {
   State state_ = State::Choosing;
   std::size_t candidate_ = 0;
   std::size_t address_ = 0;
-  bool without_starttls_ = false;  ///< level may, second connection: the first one's handshake broke
+  bool without_starttls_ = false;  ///< level may: the handshake broke, on the connection before or lately
+  std::string broken_handshake_;   ///< why it did, on the connection before
+  std::string plaintext_because_;  ///< for the log
+  bool ehlo_refused_ = false;
   bool lacks_smtputf8_ = false;
   FailedAttempt::Stage stage_ = FailedAttempt::Stage::Dns;
   Clock::time_point setup_deadline_;

@@ -15,6 +15,7 @@
 #include "proxy/net/event_loop.h"
 #include "proxy/net/listener.h"
 #include "proxy/session/links.h"
+#include "proxy/session/memory.h"
 #include "proxy/session/ports.h"
 #include "proxy/session/session.h"
 
@@ -45,6 +46,7 @@ struct SessionNote {
 /// What the workers share: immutable, atomic, or locked inside. Outlives them.
 struct Shared {
   SessionCounts counts;
+  Memory memory;
   std::atomic<std::uint64_t> next_session{1};
   std::vector<std::string> pkix_anchors;  ///< DER, of tls.ca_file
   std::vector<std::uint16_t> listen_ports;
@@ -82,6 +84,7 @@ class Worker final : private Environment, private Session::Host {
   std::size_t random_below(std::size_t bound) override;
   std::vector<dane::IpAddress> own_addresses() override;
   const std::vector<std::string>& pkix_anchors() override { return shared_.pkix_anchors; }
+  Memory& memory() override { return shared_.memory; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress& client) override;
   void record(const DeliveryEvent& event) override { shared_.record(event); }
   // Session::Host

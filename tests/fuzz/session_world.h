@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/session/memory.h"
 #include "proxy/session/session.h"
 #include "tests/fuzz/session_oracle.h"
 #include "tests/unit/dane/fake_dns.h"
@@ -91,6 +92,7 @@ class World final : public session::Environment, private dns::Resolver, private 
   std::size_t random_below(std::size_t) override { return 0; }
   std::vector<dane::IpAddress> own_addresses() override { return {}; }
   const std::vector<std::string>& pkix_anchors() override { return anchors_; }
+  session::Memory& memory() override { return memory_; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override { return std::make_shared<int>(0); }
   void record(const session::DeliveryEvent& event) override;
 
@@ -143,6 +145,7 @@ class World final : public session::Environment, private dns::Resolver, private 
   std::shared_ptr<conf::Config> config_;
   Oracle oracle_;
   std::vector<std::string> anchors_;
+  session::Memory memory_;
   std::chrono::steady_clock::time_point now_{std::chrono::hours(1000)};
   std::list<std::shared_ptr<Timer>> timers_;
   std::deque<std::shared_ptr<Pending>> lookups_;

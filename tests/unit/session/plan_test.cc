@@ -105,6 +105,12 @@ struct Given {
   Given& self(std::string_view address) { return request.self_addresses.push_back(ip(address)), *this; }
   Given& self_name(std::string_view text) { return request.own_names.push_back(name(text)), *this; }
   Given& client(std::string_view text) { return request.client_name = name(text), *this; }
+  Given& failed_lately(std::vector<std::string> labels) {
+    request.failed_lately = [labels](const dane::DomainName& mx) {
+      return std::ranges::any_of(labels, [&](const auto& label) { return mx == name(label + ".example.org"); });
+    };
+    return *this;
+  }
   Given& match(std::vector<std::string> names) { return request.pkix_names = std::move(names), *this; }
   Given& exclude(std::string_view address) {
     request.excluded = [excluded = ip(address)](const IpAddress& other) { return other == excluded; };
@@ -260,6 +266,59 @@ std::vector<Row> order_rows() {
               host("mx2", 2, {"192.0.2.2", "192.0.2.21"}), host("mx3", 3, {"192.0.2.3"})}),
        "mx1(192.0.2.1 192.0.2.11 192.0.2.12 192.0.2.13 192.0.2.14 192.0.2.15)may; mx2(192.0.2.2)may; "
        "mx3(192.0.2.3)may"},
+  };
+}
+
+/// session.md, Failover: "a host that failed goes last for 30 min".
+std::vector<Row> failed_rows() {
+  const auto of = [](std::vector<TlsaOutcome> tlsa) {
+    std::vector<dane::MxHost> hosts;
+    for (std::size_t i = 1; i <= tlsa.size(); ++i) {
+      const auto n = std::to_string(i);
+      hosts.push_back(host("mx" + n, static_cast<std::uint16_t>(10 * i), {"192.0.2." + n}, tlsa[i - 1]));
+    }
+    return Given(std::move(hosts));
+  };
+  const std::string mx1 = "mx1(192.0.2.1)dane";
+  const std::string mx2 = "mx2(192.0.2.2)dane";
+  const std::string mx3 = "mx3(192.0.2.3)dane";
+  return {
+      {"the client's host failed", of({usable, usable, usable}).failed_lately({"mx1"}), mx2 + "; " + mx3 + "; " + mx1},
+      {"two failed, in their order", of({usable, usable, usable}).failed_lately({"mx1", "mx2"}),
+       mx3 + "; " + mx1 + "; " + mx2},
+      {"the last one failed", of({usable, usable, usable}).failed_lately({"mx3"}), mx1 + "; " + mx2 + "; " + mx3},
+      {"all failed", of({usable, usable, usable}).failed_lately({"mx1", "mx2", "mx3"}), mx1 + "; " + mx2 + "; " + mx3},
+      {"without failover there is no other", of({usable, usable}).failed_lately({"mx1"}).failover(false), mx1},
+      {"never behind a weaker host", of({usable, none}).failed_lately({"mx1"}), mx1 + "; mx2(192.0.2.2)may"},
+      {"never behind a weaker host, whose TLSA records are unusable", of({usable, unusable}).failed_lately({"mx1"}),
+       mx1 + "; mx2(192.0.2.2)encrypt"},
+      {"up to the weaker host", of({usable, usable, none}).failed_lately({"mx1"}),
+       mx2 + "; " + mx1 + "; mx3(192.0.2.3)may"},
+      {"the weak one goes behind the strong ones", of({none, none, usable}).failed_lately({"mx2"}).to("192.0.2.2"),
+       "mx1(192.0.2.1)may; mx3(192.0.2.3)dane; mx2(192.0.2.2)may"},
+      {"a host lost by DNS is in nobody's way",
+       Given({host("mx1", 10, {"192.0.2.1"}, usable), lost("mx2", 20, AnswerStatus::Timeout),
+              host("mx3", 30, {"192.0.2.3"}, usable)})
+           .failed_lately({"mx1", "mx2"}),
+       "mx2!dns-timeout; " + mx3 + "; " + mx1},
+      {"the sixth host's turn comes",
+       [] {
+         std::vector<dane::MxHost> hosts;
+         for (int i = 1; i <= 6; ++i) {
+           const auto n = std::to_string(i);
+           hosts.push_back(host("mx" + n, static_cast<std::uint16_t>(i), {"192.0.2." + n}, usable));
+         }
+         return Given(hosts).failed_lately({"mx1", "mx2", "mx3", "mx4", "mx5"});
+       }(),
+       "mx6(192.0.2.6)dane; " + mx1 + "; " + mx2 + "; " + mx3 + "; mx4(192.0.2.4)dane"},
+      {"reroute: trials first, then the hosts that did not fail",
+       of({usable, usable}).to("198.51.100.1").reroute().failed_lately({"mx1"}),
+       "mx1(198.51.100.1)dane?; mx2(198.51.100.1)dane?; " + mx2 + "; " + mx1},
+      {"reroute without failover: the best host, failed or not",
+       of({usable, usable}).to("198.51.100.1").reroute().failover(false).failed_lately({"mx1"}),
+       "mx1(198.51.100.1)dane?; mx2(198.51.100.1)dane?; " + mx1},
+      {"on the attack's word for the weak backup", of({usable, none}).to("192.0.2.2").failed_lately({"mx1"}),
+       mx1 + "; mx2(192.0.2.2)may"},
   };
 }
 
@@ -450,6 +509,7 @@ std::string row_name(const ::testing::TestParamInfo<Row>& info) {
 INSTANTIATE_TEST_SUITE_P(Dns, PlanTable, ::testing::ValuesIn(dns_rows()), row_name);
 INSTANTIATE_TEST_SUITE_P(Level, PlanTable, ::testing::ValuesIn(level_rows()), row_name);
 INSTANTIATE_TEST_SUITE_P(Order, PlanTable, ::testing::ValuesIn(order_rows()), row_name);
+INSTANTIATE_TEST_SUITE_P(Failed, PlanTable, ::testing::ValuesIn(failed_rows()), row_name);
 INSTANTIATE_TEST_SUITE_P(Address, PlanTable, ::testing::ValuesIn(address_rows()), row_name);
 INSTANTIATE_TEST_SUITE_P(Loop, PlanTable, ::testing::ValuesIn(loop_rows()), row_name);
 INSTANTIATE_TEST_SUITE_P(Mismatch, PlanTable, ::testing::ValuesIn(mismatch_rows()), row_name);

@@ -108,7 +108,7 @@ Scene::~Scene() = default;
 void Scene::start() {
   ClientInfo info;
   info.id = 7;
-  info.address = {dane::IpAddress::parse("198.51.100.7").value(), 40000};
+  info.address = {dane::IpAddress::parse(client_address).value(), 40000};
   info.original_destination = {dane::IpAddress::parse(destination_).value(), 25};
   session_.reset(new Session(*this, config, info, *this));
   client_.events = &session_->client_events();

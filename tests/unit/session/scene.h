@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proxy/net/buffer.h"
+#include "proxy/session/memory.h"
 #include "proxy/session/session.h"
 #include "tests/unit/dane/fake_dns.h"
 
@@ -74,6 +75,8 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   bool busy = false;  ///< no place for a discovery
   std::function<std::vector<std::string>(const std::string&)> chains;
   std::vector<std::string> anchors;
+  std::shared_ptr<Memory> remembered = std::make_shared<Memory>();
+  std::string client_address = "198.51.100.7";
 
   void start();
   void run();
@@ -109,6 +112,7 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   std::size_t random_below(std::size_t) override { return 0; }
   std::vector<dane::IpAddress> own_addresses() override { return {}; }
   const std::vector<std::string>& pkix_anchors() override { return anchors; }
+  Memory& memory() override { return *remembered; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override;
   void record(const DeliveryEvent& event) override { events.push_back(event); }
 
