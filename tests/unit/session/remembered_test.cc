@@ -125,6 +125,18 @@ TEST_F(Remembered, ARefusalIsOfItsAddressTlsaSetAndLevelOnly) {
   EXPECT_THAT(answer(*lax, "r@example.org"), HasSubstr("4.7.5"));
   EXPECT_EQ(lax->connections(), 2U);
 
+  auto strict = at(encrypt, {kNoStarttls});
+  EXPECT_THAT(answer(*strict, "r@example.org"), HasSubstr("4.7.4"));
+  strict->config->policy.default_level = may;
+  EXPECT_EQ(answer(*strict, "r@example.org"), kRcptOk);
+
+  // The address: the host's other one is tried.
+  dane::fake::Zone two_addresses = zone();
+  two_addresses.records += "mx.example.org A 192.0.2.3\n";
+  auto second = after(*scene, {kOther}, 60s, "198.51.100.7", two_addresses);
+  second->peers["192.0.2.3"] = {Peer{}};
+  EXPECT_EQ(answer(*second, "r@example.org"), kRcptOk);
+
   // HUP.
   scene->remembered->clear();
   auto reloaded = after(*scene, {Peer{}});
@@ -275,6 +287,17 @@ TEST_F(Remembered, TheAttemptEventOfARememberedHost) {
       "two.example refused(tlsa-mismatch) deferred rcpts=0 bytes=0\n";
   EXPECT_EQ(scene->told(), once + once);
   EXPECT_THAT(scene->events[3].refusal->text, HasSubstr("remembered from 0 s ago"));
+}
+
+TEST_F(Remembered, HowFarAnAttemptGotIsRemembered) {
+  auto scene = make({kRefuses});
+  scene->peers["192.0.2.2"] = {kOther};
+  scene->start();
+  scene->exchange("EHLO client.example\r\n");
+  const std::string first = answer(*scene, "r@two.example");
+  EXPECT_THAT(first, StartsWith("451 4.7.5 danegate: b.two.example: "));
+  EXPECT_EQ(answer(*scene, "r@two.example"), first);
+  EXPECT_EQ(scene->connections(), 2U);
 }
 
 TEST_F(Remembered, AtMayBrokenTlsCostsASecondConnectionOnlyOnce) {
