@@ -15,6 +15,7 @@
 #include "proxy/dns/client.h"
 #include "proxy/session/finder.h"
 #include "proxy/session/links.h"
+#include "proxy/session/memory.h"
 #include "proxy/tls/pem.h"
 
 namespace danegate::cli {
@@ -63,6 +64,7 @@ class ProbeEnvironment final : public session::Environment {
     if (!anchors_) anchors_ = tls::read_ca_file(config_.tls.ca_file).value_or(std::vector<std::string>{});
     return *anchors_;
   }
+  session::Memory& memory() override { return memory_; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override { return std::make_shared<int>(0); }
   void record(const session::DeliveryEvent&) override {}
 
@@ -76,6 +78,7 @@ class ProbeEnvironment final : public session::Environment {
   std::unique_ptr<tls::Context> tls_;
   session::Partings partings_;
   std::optional<std::vector<std::string>> anchors_;
+  session::Memory memory_{0};  ///< every address is tried
 };
 
 /// Fills one ProbeTrial.

@@ -52,7 +52,9 @@ void Memory::remember(Kind kind, std::string_view key, Failure failure) {
   all.entries.splice(all.entries.end(), fresh);
   const auto entry = std::prev(all.entries.end());
   all.by_key.emplace(entry->key, entry);
-  while (all.entries.size() > limit_ || all.entries.front().failure.since <= expired) all.erase(all.entries.begin());
+  while (!all.entries.empty() && (all.entries.size() > limit_ || all.entries.front().failure.since <= expired)) {
+    all.erase(all.entries.begin());
+  }
 }
 
 std::optional<Memory::Failure> Memory::recall(Kind kind, std::string_view key, Time now) const {

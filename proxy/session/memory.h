@@ -44,7 +44,7 @@ class Memory {
     Time since = {};
   };
 
-  /// `limit`: entries of each kind; beyond it the one that would expire first gives way.
+  /// `limit`: entries of each kind; beyond it the one that would expire first gives way; 0: nothing is kept.
   explicit Memory(std::size_t limit = 10'000);
 
   /// From `failure.since` on, in the place of what was known under the key. Failures with long texts are not kept, so

@@ -90,6 +90,14 @@ bool tls_refusal(Reason reason) {
   return false;
 }
 
+Memory::Failure known_since(Memory::Time now, Stage stage, Refusal refusal) {
+  Memory::Failure what;
+  what.stage = stage;
+  what.refusal = std::move(refusal);
+  what.since = now;
+  return what;
+}
+
 long long seconds_between(Memory::Time since, Memory::Time now) {
   return std::chrono::duration_cast<std::chrono::seconds>(now - since).count();
 }
@@ -103,9 +111,10 @@ void Securing::remember(const FailedAttempt& failure) {
   const auto now = environment_.now();
   // An address on trial is not the host's, and what this envelope needs is not the host's fault.
   if (tried.mx && !tried.trial && !failure.lacks_smtputf8) {
-    memory.remember(Kind::Host, tried.mx->to_string(), {.since = now});
+    memory.remember(Kind::Host, tried.mx->to_string(), known_since(now, failure.stage, {}));
   }
-  const Memory::Failure what{failure.stage, failure.refusal, failure.peer_reply, now};
+  Memory::Failure what = known_since(now, failure.stage, failure.refusal);
+  what.peer_reply = failure.peer_reply;
   if (tls_refusal(failure.refusal.reason)) {
     // What refuses EHLO may refuse the client's name, which others do not have.
     if (!ehlo_refused_) memory.remember(Kind::Refusal, refusal_key(tried, peer), what);
@@ -163,8 +172,9 @@ void Securing::remember_served() {
   const auto lifetime = std::chrono::duration_cast<std::chrono::minutes>(Memory::lifetime(Kind::BrokenTls));
   plaintext_because_ =
       fmt::format("its TLS handshake broke, and for {} min TLS is not tried ({})", lifetime.count(), broken_handshake_);
-  environment_.memory().remember(Kind::BrokenTls, broken_tls_key(identity.candidate, identity.peer),
-                                 {.refusal = {Reason::TlsHandshake, broken_handshake_}, .since = environment_.now()});
+  environment_.memory().remember(
+      Kind::BrokenTls, broken_tls_key(identity.candidate, identity.peer),
+      known_since(environment_.now(), Stage::Handshake, {Reason::TlsHandshake, broken_handshake_}));
 }
 
 }  // namespace danegate::session

@@ -29,7 +29,8 @@ class Fields(dict):
     """What a row's records may name."""
 
     def __init__(self, lab, row):
-        super().__init__(domain=row.domain, row=row.name, alias=f"{row.name}-alias.{row.alias}.lab")
+        super().__init__(domain=row.domain, row=row.name, alias=f"{row.name}-alias.{row.alias}.lab",
+                         client_v4=lab.client_addresses(row.profile)[0])
         self.lab = lab
         for index, host in enumerate(row.hosts):
             self.update({f"host{index}": host.name, f"host{index}_v4": host.v4, f"host{index}_v6": host.v6})
@@ -83,8 +84,8 @@ class Lab:
         for label, hosts in row.more.items():
             self._publish_domain(row.domain_of(label), hosts, f"{label}-{row.name}")
         fields = Fields(self, row)
-        for owner, kind, data in row.records:
-            self.dns.add(owner.format_map(fields), kind, data.format_map(fields))
+        for owner, kind, data, *ttl in row.records:
+            self.dns.add(owner.format_map(fields), kind, data.format_map(fields), *ttl)
         for owner, kind, data in row.lies:
             self.dns.lie(owner.format_map(fields), kind, data.format_map(fields))
         if row.forged is not None:
@@ -152,6 +153,10 @@ class Lab:
 
     # machines
 
+    def client_addresses(self, profile):
+        index = 10 + list(self.profiles).index(profile)
+        return f"192.0.2.{index}", f"2001:db8:1::{index:x}"
+
     def start(self):
         names = [zones.NSD, zones.NSD6, zones.HONEST, zones.HONEST6, zones.LYING, zones.LYING6, zones.NSD_ODD,
                  *zones.ODD.values()]
@@ -161,9 +166,9 @@ class Lab:
         mx2 = self._node("mx2", "mx", MX2, [zones.HONEST], "mx2.lab", [exim.tree()])
         evil = self._node("evil", "mx", self._evil_addresses, [zones.HONEST], "evil.lab")
         machines = {}
-        for index, (name, profile) in enumerate(self.profiles.items()):
+        for name, profile in self.profiles.items():
             resolver = {"lying": zones.LYING, "honest": zones.HONEST}[profile.resolver]
-            machines[name] = self._node(f"c-{name}", "clients", (f"192.0.2.{10 + index}", f"2001:db8:1::{10 + index:x}"),
+            machines[name] = self._node(f"c-{name}", "clients", self.client_addresses(name),
                                         [resolver], profile.hostname or f"{name}.sender.lab",
                                         [postfix.unpacked(), *filter(None, (ALL[other].tree() for other in profile.clients))])
         bench = None

@@ -71,7 +71,8 @@ class Row:
     plaintext: bool = False
     policy: dict | None = None
     relay: dict | None = None
-    # further records (owner, type, data), with {domain}, {host0}, {host0_v4}, {tlsa_mx1_311} and the like filled in
+    # further records (owner, type, data[, ttl]), with {domain}, {host0}, {host0_v4}, {client_v4}, {tlsa_mx1_311} and the like
+    # filled in
     records: list = field(default_factory=list)
     lies: list = field(default_factory=list)  # of the same form, told by the client's own resolver instead of the truth
     alias: str = ""

@@ -7,6 +7,8 @@ validate and lies where a row says so (a spoofed or poisoned resolver).
 
 import json
 import os
+import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -37,6 +39,8 @@ class Dns:
         self.lab = Zone("lab", State())
         self.root = Zone("", State())
         self.lies = []
+        self._keys = {}  # of signed zones: base name of the key's files
+        self._changing = threading.Lock()
         self.trust_anchor = f"{directory}/root.key"
         self.root_hints = f"{directory}/root.hints"
 
@@ -79,15 +83,20 @@ class Dns:
             key = file.read().split(";")[0].split(maxsplit=3)[3].strip()
         surplus = [f"{zone.name}. {TTL} IN DNSKEY {data}" for data in surplus_keys(zone.state, key)]
         path = self._write_zone(zone, [*glue, *surplus])
-        now = int(time.time())
-        denial = {"NSEC": [], "NSEC3": ["-n", "-t", "0"], "opt-out": ["-n", "-t", "0", "-p"]}[zone.state.denial]
-        inception, expiration = zone.state.dates
-        run("ldns-signzone", "-i", now + inception, "-e", now + expiration, *denial, "-o", origin, "-f", f"{path}.signed", path,
-            f"{self.dir}/{base}")
+        self._keys[zone.name] = base
+        self._sign_file(zone, path, base)
         damage(f"{path}.signed", zone.state)
         with open(f"{self.dir}/{base}.ds", encoding="ascii") as file:
             ds = " ".join(file.read().split()[3:])  # owner, class and type are written anew
         return f"{path}.signed", ds_of(zone.state, zone.name, key, ds), base
+
+    def _sign_file(self, zone, path, base):
+        now = int(time.time())
+        denial = {"NSEC": [], "NSEC3": ["-n", "-t", "0"], "opt-out": ["-n", "-t", "0", "-p"]}[zone.state.denial]
+        inception, expiration = zone.state.dates
+        run("ldns-signzone", "-i", now + inception, "-e", now + expiration, *denial, "-o", zone.name or ".", "-f",
+            f"{path}.new", path, f"{self.dir}/{base}")
+        os.replace(f"{path}.new", f"{path}.signed")
 
     def _build(self):
         """Files of all zones: children first, because their parents hold the DS."""
@@ -135,6 +144,16 @@ class Dns:
         self._start_unbound(node, "lying", [LYING, LYING6], validating=False)
         for label, address in (("nsd", NSD), ("honest", HONEST), ("lying", LYING)):
             self._wait_answer(node, label, address)
+
+    def change(self, owner, kind, data, ttl=1):
+        """These records of a signed zone's owner in the place of what it had, from now on; caches know the old ones for their
+        TTL."""
+        zone = self.zone_of(owner)
+        with self._changing:
+            zone.records = [line for line in zone.records if line.split()[0] != f"{owner}." or line.split()[3] != kind]
+            zone.records.append(f"{owner}. {ttl} IN {kind} {data}")
+            self._sign_file(zone, self._write_zone(zone), self._keys[zone.name])
+            self._node.processes["nsd"].send_signal(signal.SIGHUP)
 
     def stop_lying(self):
         """The client's resolver tells the truth from now on."""

@@ -77,6 +77,10 @@ TEST(Memory, BoundedWhatExpiresFirstGivesWay) {
   memory.remember(Kind::Unreachable, "late", at(start + 2min));
   EXPECT_EQ(memory.size(), 2U);
 
+  Memory none(0);
+  none.remember(Kind::Host, "a", at(start));
+  EXPECT_EQ(none.size(), 0U);
+
   Memory standard;
   for (int i = 0; i < 10'100; ++i) standard.remember(Kind::Host, std::to_string(i), at(start));
   EXPECT_EQ(standard.size(), 10'000U);
