@@ -74,10 +74,9 @@ void refuse_what_is_missing(const Config& config, Report& report) {
     bool asked;
     std::string_view what;
   };
-  const std::array<Missing, 6> missing{{
+  const std::array<Missing, 5> missing{{
       {"relay", !config.relays.empty(), "[[relay]]"},
       {"pool.max_idle", config.pool.max_idle > 0, "the pool; only 0"},
-      {"metrics.listen", !config.metrics.listen.empty(), "the metrics listener; only \"\""},
       {"listen.mode", config.listen.mode == ListenMode::Tproxy, "\"tproxy\"; only \"redirect\""},
       {"intercept.scope", config.intercept.forward, "\"forward\"; only \"output\""},
       {"intercept.backend", config.intercept.backend == Backend::Nftables, "\"nftables\"; only \"iptables\""},
@@ -114,6 +113,16 @@ void warn_of_short_timeouts(const Config& config, Report& report) {
               fmt::format("below RFC 5321 section 4.5.3.2, mail may be sent twice or be late: {}", list));
 }
 
+/// The page has no password, and says which domains this machine writes to.
+void warn_of_open_metrics(const Config& config, Report& report) {
+  const auto address = Endpoint::parse(config.metrics.listen);
+  if (!address || address->loopback()) return;
+  report.warn(report.line_of("metrics.listen"), "metrics.listen",
+              fmt::format("everybody who reaches {} can read the status page, which names the domains that mail goes "
+                          "to; listen on a loopback address, or let the packet filter choose who may connect",
+                          config.metrics.listen));
+}
+
 void check_whole(const Config& config, Report& report) {
   refuse_what_is_missing(config, report);
   if (config.intercept.forward && config.intercept.sources.empty()) {
@@ -131,6 +140,7 @@ void check_whole(const Config& config, Report& report) {
                 "has no effect yet: every connection has a full handshake");
   }
   warn_of_short_timeouts(config, report);
+  warn_of_open_metrics(config, report);
 }
 
 void read_policy_files(Config& config, Report& report) {

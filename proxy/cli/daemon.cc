@@ -17,6 +17,7 @@
 #include "proxy/cli/dns_settings.h"
 #include "proxy/cli/events.h"
 #include "proxy/cli/reload.h"
+#include "proxy/cli/watch_server.h"
 #include "proxy/dns/client.h"
 #include "proxy/dns/clock_watch.h"
 #include "proxy/dns/trust_anchor.h"
@@ -55,8 +56,11 @@ net::Endpoint endpoint(const conf::Endpoint& written) {
 class WorkerResolver final : public dns::Resolver {
  public:
   WorkerResolver(event_base* base, std::chrono::milliseconds timeout, std::shared_ptr<dns::Cache> cache,
-                 dns::Client::OnNotice on_notice, std::shared_ptr<dns::RetryTurn> turn, dns::Fd control)
-      : client_(base, timeout, std::move(on_notice), std::move(turn)), caching_(base, client_, std::move(cache)) {
+                 dns::Client::OnNotice on_notice, std::shared_ptr<dns::RetryTurn> turn,
+                 std::shared_ptr<dns::LookupStatistics> lookups, dns::Fd control)
+      : client_(base, timeout, std::move(on_notice), std::move(turn)),
+        measuring_(client_, std::move(lookups)),
+        caching_(base, measuring_, std::move(cache)) {
     client_.watch(std::move(control));
   }
   [[nodiscard]] std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override {
@@ -65,6 +69,7 @@ class WorkerResolver final : public dns::Resolver {
 
  private:
   dns::Client client_;
+  dns::MeasuringResolver measuring_;
   dns::CachingResolver caching_;
 };
 
@@ -94,6 +99,8 @@ Daemon::Daemon(conf::Loaded loaded, std::optional<std::string> config_path)
       config_(std::make_shared<const conf::Config>(std::move(loaded.config))),
       log_(log_format(config_->log.format), log_level(config_->log.level)),
       worker_count_(count_workers(*config_)),
+      lookups_(std::make_shared<dns::LookupStatistics>()),
+      started_(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())),
       cache_(std::make_shared<dns::Cache>(config_->dns.cache_size)),
       retry_turn_(std::make_shared<dns::RetryTurn>()) {
   warn(loaded.warnings);
@@ -101,6 +108,7 @@ Daemon::Daemon(conf::Loaded loaded, std::optional<std::string> config_path)
     statistics_.count(event);
     log_delivery(log_, event);
   };
+  shared_.on_handshake = [this](const tls::TlsInfo* done) { statistics_.count_handshake(done); };
   shared_.note = [this](const session::SessionNote& note) { log_session(log_, note); };
   for (const auto& address : config_->listen.addresses) shared_.listen_ports.push_back(address.port);
 }
@@ -148,6 +156,7 @@ Daemon::Result Daemon::prepare() {
   if (auto opened = open_control(); !opened) return opened;
   if (auto became = become_user(); !became) return became;
   if (auto opened = open_listeners(); !opened) return opened;
+  if (auto opened = open_watch(); !opened) return opened;
   if (auto entered = ops::enter_sandbox(); !entered) return entered;  // the workers' threads inherit it
   return start_workers();
 }
@@ -195,8 +204,8 @@ void Daemon::raise_descriptor_limit() {
 Daemon::Result Daemon::open_control() {
   std::optional<ops::ControlOwner> owner;
   if (user_ && geteuid() == 0) owner = ops::ControlOwner{user_->uid, user_->gid};
-  auto server =
-      ops::ControlServer::start(loop_->base(), config_->control.socket, [this] { return status_document(); }, owner);
+  auto server = ops::ControlServer::start(
+      loop_->base(), config_->control.socket, [this] { return status_document(figures()); }, owner);
   if (server) {
     control_ = std::move(*server);
   } else if (control_written_) {
@@ -228,6 +237,16 @@ Daemon::Result Daemon::open_listeners() {
     listening_.push_back(written.to_string());
   }
   if (listening_.empty()) return std::unexpected("none of listen.addresses can be listened on: correct them");
+  return {};
+}
+
+/// After the change of user as well: nothing reads the network as root.
+Daemon::Result Daemon::open_watch() {
+  if (config_->metrics.listen.empty()) return {};
+  auto server =
+      start_watch_server(loop_->base(), config_->metrics.listen, config_->hostname, [this] { return figures(); });
+  if (!server) return std::unexpected(server.error());
+  watch_ = std::move(*server);
   return {};
 }
 
@@ -268,19 +287,20 @@ Daemon::Result Daemon::start_thread(std::size_t index) {
 }
 
 std::unique_ptr<dns::Resolver> Daemon::make_resolver(net::EventLoop& loop, std::size_t index, dns::Fd control) {
-  dns::Client::OnNotice on_notice;
+  dns::Client::OnNotice tell;
   // Every worker hears the same of the one resolver process; one of them tells.
-  if (index == 0) {
-    on_notice = [this](const dns::NoticeFrame& notice) {
-      switch (notice.level) {
-        case dns::NoticeLevel::Info: return log_.event(ops::LogLevel::Info, "resolver", {{"text", notice.text}});
-        case dns::NoticeLevel::Warning: return log_.event(ops::LogLevel::Warning, "resolver", {{"text", notice.text}});
-        case dns::NoticeLevel::Error: return log_.error(notice.text);
-      }
-    };
+  if (index == 0) tell = [this](const dns::NoticeFrame& notice) { on_notice(notice); };
+  return std::make_unique<WorkerResolver>(loop.base(), config_->dns.timeout, cache_, std::move(tell), retry_turn_,
+                                          lookups_, std::move(control));
+}
+
+void Daemon::on_notice(const dns::NoticeFrame& notice) {
+  resolver_health_.heard(notice, std::chrono::steady_clock::now());
+  switch (notice.level) {
+    case dns::NoticeLevel::Info: return log_.event(ops::LogLevel::Info, "resolver", {{"text", notice.text}});
+    case dns::NoticeLevel::Warning: return log_.event(ops::LogLevel::Warning, "resolver", {{"text", notice.text}});
+    case dns::NoticeLevel::Error: return log_.error(notice.text);
   }
-  return std::make_unique<WorkerResolver>(loop.base(), config_->dns.timeout, cache_, std::move(on_notice), retry_turn_,
-                                          std::move(control));
 }
 
 std::expected<std::unique_ptr<session::Worker>, std::string> Daemon::make_worker(std::size_t index, dns::Fd control) {
@@ -356,6 +376,15 @@ void Daemon::run_loop() {
   });
   clock->set(kClockCheck);
 
+  std::unique_ptr<net::Timer> pings;
+  if (watch_) {
+    pings = std::make_unique<net::Timer>(*loop_, [this, &pings] {
+      for_each_worker([](session::Worker& worker) { worker.ping(); });
+      pings->set(kPingPeriod);
+    });
+    pings->set(kPingPeriod);
+  }
+
   std::unique_ptr<net::Timer> watchdog;
   if (const auto period = ops::watchdog_period()) {
     const auto every = std::chrono::duration_cast<std::chrono::milliseconds>(*period);
@@ -418,8 +447,40 @@ void Daemon::reload(const std::string& path) {
   log_.event(ops::LogLevel::Info, "reload", {{"state", std::string("done: sessions from now on use it")}});
 }
 
-std::string Daemon::status_document() const {
-  return statistics_.document(shared_.counts.total(), cache_->statistics());
+std::vector<WorkerView> Daemon::worker_views() {
+  std::vector<WorkerView> views;
+  for (const auto& thread : threads_) {
+    const std::lock_guard lock(thread->mutex);
+    views.push_back({thread->worker != nullptr, thread->worker ? thread->worker->heard() : WorkerView{}.heard});
+  }
+  return views;
+}
+
+/// On the main loop: for the control socket and for what metrics.listen serves.
+Figures Daemon::figures() {
+  const auto now = std::chrono::steady_clock::now();
+  const auto resolver = resolver_health_.view(now);
+  const auto& tallies = shared_.tallies;
+  Figures figures;
+  figures.version = DANEGATE_VERSION;
+  figures.started = started_;
+  figures.now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  figures.troubles = troubles(terminations_ > 0, watch_ ? worker_views() : std::vector<WorkerView>(), resolver, now);
+  figures.workers = worker_count_;
+  figures.sessions = {.open = shared_.counts.total(),
+                      .limit = config_->limits.max_sessions,
+                      .total = shared_.next_session.load() - 1,
+                      .over_limit = tallies.over_limit.load(),
+                      .while_draining = tallies.while_draining.load(),
+                      .not_redirected = tallies.not_redirected.load()};
+  figures.counts = statistics_.counts();
+  figures.chronicle = statistics_.chronicle();
+  figures.lookups = lookups_->figures();
+  figures.cache = cache_->statistics();
+  figures.discoveries = tallies.discoveries.load();
+  figures.resolver = {resolver.ready, resolver.restarts, resolver.state};
+  figures.process = process_figures();
+  return figures;
 }
 
 }  // namespace danegate::cli

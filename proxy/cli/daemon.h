@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <expected>
 #include <memory>
@@ -11,12 +12,16 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "proxy/cli/figures.h"
+#include "proxy/cli/health.h"
 #include "proxy/cli/statistics.h"
 #include "proxy/dns/cache.h"
 #include "proxy/dns/client.h"
+#include "proxy/dns/measure.h"
 #include "proxy/dns/supervisor.h"
 #include "proxy/net/event_loop.h"
 #include "proxy/ops/control.h"
+#include "proxy/ops/http_server.h"
 #include "proxy/ops/log.h"
 #include "proxy/ops/privilege.h"
 #include "proxy/session/worker.h"
@@ -50,6 +55,7 @@ class Daemon {
   Result become_user();
   Result open_control();
   Result open_listeners();
+  Result open_watch();
   Result start_workers();
   void raise_descriptor_limit();
   Result start_thread(std::size_t index);
@@ -65,7 +71,9 @@ class Daemon {
   void on_worker_finished();
   void for_each_worker(const std::function<void(session::Worker&)>& action);
   void warn(const std::vector<conf::Problem>& problems);
-  std::string status_document() const;
+  void on_notice(const dns::NoticeFrame& notice);
+  std::vector<WorkerView> worker_views();
+  Figures figures();
 
   std::string file_;
   std::optional<std::string> config_path_;
@@ -75,12 +83,16 @@ class Daemon {
   std::optional<ops::User> user_;  ///< whom to become; nothing: we are who we are
   std::size_t worker_count_;
   Statistics statistics_;
+  ResolverHealth resolver_health_;
+  std::shared_ptr<dns::LookupStatistics> lookups_;
+  std::chrono::sys_seconds started_;
   std::shared_ptr<dns::Cache> cache_;
   std::shared_ptr<dns::RetryTurn> retry_turn_;
   session::Shared shared_;
   std::vector<dns::Fd> resolver_controls_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<ops::ControlServer> control_;
+  std::unique_ptr<ops::HttpServer> watch_;
   std::unique_ptr<net::Wakeup> worker_finished_;
   std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  ///< of each worker, until it takes them
   std::vector<std::string> listening_;                                  ///< the addresses in use: [::1] may be missing

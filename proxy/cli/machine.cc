@@ -102,6 +102,13 @@ std::vector<conf::Problem> wrong_with_machine(const conf::Loaded& loaded) {
                                error == EADDRINUSE ? "; by a danegate that runs already?" : ""));
     }
   }
+  if (const auto endpoint = conf::Endpoint::parse(config.metrics.listen)) {
+    if (const int error = try_bind(*endpoint)) {
+      findings.add("metrics.listen",
+                   fmt::format("{} cannot be listened on: {}{}", endpoint->to_string(), message(error),
+                               error == EADDRINUSE ? "; by a danegate that runs already?" : ""));
+    }
+  }
   if (!user_exists(config.intercept.user)) {
     findings.add("intercept.user", fmt::format("there is no user {}; `danegate rules` and a start as root need it",
                                                ops::text_value(config.intercept.user)));

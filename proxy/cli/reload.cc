@@ -46,6 +46,7 @@ std::vector<std::string> keep_until_restart(const conf::Config& in_force, conf::
   keep(same_resolver(in_force.dns, next.dns), "dns", in_force.dns, next.dns);
   keep(in_force.tls.min_tls13 == next.tls.min_tls13, "tls.min_version", in_force.tls.min_tls13, next.tls.min_tls13);
   keep(in_force.tls.ca_file == next.tls.ca_file, "tls.ca_file", in_force.tls.ca_file, next.tls.ca_file);
+  keep(in_force.metrics.listen == next.metrics.listen, "metrics.listen", in_force.metrics.listen, next.metrics.listen);
   keep(in_force.control.socket == next.control.socket, "control.socket", in_force.control.socket, next.control.socket);
   return kept;
 }

@@ -1,48 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "proxy/cli/statistics.h"
 
-#include <chrono>
-#include <nlohmann/json.hpp>
+#include "proxy/dns/cache.h"
 
 namespace danegate::cli {
 
 void Statistics::count(const session::DeliveryEvent& event) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  DeliveryKey key{result_of(event), std::nullopt, event.outcome};
+  if (event.refusal) key.reason = event.refusal->reason;
   const std::lock_guard lock(mutex_);
   if (event.attempt) {
-    ++attempts_;
+    key.outcome.reset();
+    ++counts_.attempts[key];
     return;
   }
-  ++results_[std::string(event.result())];
-  if (event.outcome) ++outcomes_[std::string(session::to_string(*event.outcome))];
-  octets_ += event.octets;
+  ++counts_.deliveries[key];
+  ++counts_.tally[key.result];
+  counts_.octets += event.octets;
+  if (event.reused) ++counts_.reused;
+  history_.count(key.result, dns::boot_time());
+  domains_.count(event.domain, key.result, now);
   if (!event.refusal) return;
-  ++reasons_[std::string(session::to_string(event.refusal->reason))];
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  refusals_.push_back({std::chrono::duration_cast<std::chrono::seconds>(now).count(), event});
-  if (refusals_.size() > kRefusalsKept) refusals_.pop_front();
+  counts_.refusals.push_back({now, event});
+  if (counts_.refusals.size() > kRefusalsKept) counts_.refusals.pop_front();
 }
 
-std::string Statistics::document(std::size_t sessions, const dns::CacheStatistics& cache) const {
+void Statistics::count_handshake(const tls::TlsInfo* done) {
   const std::lock_guard lock(mutex_);
-  nlohmann::ordered_json document;
-  document["sessions"] = sessions;
-  document["counters"] = {{"deliveries", results_},
-                          {"outcomes", outcomes_},
-                          {"reasons", reasons_},
-                          {"attempts", attempts_},
-                          {"bytes", octets_}};
-  document["cache"] = {{"entries", cache.entries}, {"octets", cache.octets},       {"hits", cache.hits},
-                       {"misses", cache.misses},   {"evictions", cache.evictions}, {"prefetches", cache.prefetches}};
-  document["pool"] = {{"idle", 0}};
-  document["refusals"] = nlohmann::ordered_json::array();
-  for (const Kept& kept : refusals_) {
-    document["refusals"].push_back({{"time", kept.time},
-                                    {"domain", kept.event.domain},
-                                    {"mx", kept.event.mx},
-                                    {"reason", session::to_string(kept.event.refusal->reason)},
-                                    {"why", kept.event.refusal->text}});
+  if (done == nullptr) {
+    ++counts_.failed_handshakes;
+    return;
   }
-  return document.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
+  if (done->resumed) ++counts_.resumed;
+  HandshakeKey key{done->version, done->suite};
+  auto& kinds = counts_.handshakes;
+  if (!kinds.contains(key) && kinds.size() >= kMaxHandshakeKinds) key = {"other", "other"};
+  ++kinds[key];
+}
+
+Counts Statistics::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+Chronicle Statistics::chronicle() const {
+  const std::lock_guard lock(mutex_);
+  return {history_.last_day(dns::boot_time()), domains_.busiest(kDomainsShown), domains_.size()};
 }
 
 }  // namespace danegate::cli

@@ -87,7 +87,7 @@ struct Client::State {
         base, std::move(fd), [this](std::span<const std::uint8_t> packet) { return on_frame(packet); },
         [this] { on_closed(); });
     ever_connected = true;
-    if (again) say(NoticeLevel::Warning, "the resolver process was restarted");
+    if (again) say(NoticeLevel::Warning, std::string(kRestarted));
     for (const std::uint32_t id : std::exchange(waiting, {})) {
       if (const auto found = table.find(id); found != table.end()) ask(found);
     }

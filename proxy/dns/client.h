@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "proxy/dns/fd.h"
 #include "proxy/dns/frame.h"
@@ -42,6 +43,8 @@ class Client final : public Resolver {
  public:
   /// For the log, as events `resolver` and `error`: the process came, came again, went, or has something to say.
   using OnNotice = std::function<void(const NoticeFrame&)>;
+  /// What it says, as a warning, when the process came again.
+  static constexpr std::string_view kRestarted = "the resolver process was restarted";
   using DetailedHandler = std::function<void(const dane::Answer&, unsigned rcode)>;
 
   /// `turn`: the one that the other workers' clients of the same resolver process have; nullptr: there are none.

@@ -114,6 +114,8 @@ class Environment {
   virtual std::shared_ptr<void> admit_discovery(const dane::IpAddress& client) = 0;
 
   virtual void record(const DeliveryEvent& event) = 0;
+  /// A TLS handshake has ended; nullptr: it failed.
+  virtual void on_handshake(const tls::TlsInfo* done) { (void)done; }
 };
 
 }  // namespace danegate::session

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,24 @@ enum class Reason {
   Limit,
   Policy
 };
+inline constexpr std::array kReasons{Reason::DnsBogus,
+                                     Reason::DnsFailure,
+                                     Reason::DnsTimeout,
+                                     Reason::NoStarttls,
+                                     Reason::StarttlsRejected,
+                                     Reason::TlsHandshake,
+                                     Reason::TlsaMismatch,
+                                     Reason::NoUsableTlsa,
+                                     Reason::CertUntrusted,
+                                     Reason::CertName,
+                                     Reason::CertExpired,
+                                     Reason::MxMismatch,
+                                     Reason::PeerUnreachable,
+                                     Reason::PeerTimeout,
+                                     Reason::PeerClosed,
+                                     Reason::PeerProtocol,
+                                     Reason::Limit,
+                                     Reason::Policy};
 /// "dns-bogus", …
 std::string_view to_string(Reason reason);
 /// True for the reasons whose `result` is "refused": a security requirement was not met. The others are "failed".

@@ -222,6 +222,7 @@ void Securing::on_starttls(const smtp::Reply& reply) {
 }
 
 void Securing::on_tls(std::expected<TlsOutcome, tls::TlsError> outcome) {
+  environment_.on_handshake(outcome ? &outcome->info : nullptr);
   if (!outcome) return handshake_failed(Reason::TlsHandshake, outcome.error().why);
   state_ = State::Talking;
   channel_->identity.tls = std::move(*outcome);

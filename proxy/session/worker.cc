@@ -100,11 +100,16 @@ void Worker::on_accept(int fd) {
   std::optional<net::Endpoint> original;
   if (found) original = net::Endpoint::from(reinterpret_cast<const sockaddr*>(&found->storage), found->length);
   if (!original || dials_a_listener(*original)) {
+    ++shared_.tallies.not_redirected;
     return turn_away(fd, *client, original, "4.7.0",
                      "this port serves connections that were redirected to it; dial the mail server itself");
   }
-  if (draining_) return turn_away(fd, *client, original, "4.3.2", "shutting down, try again soon");
+  if (draining_) {
+    ++shared_.tallies.while_draining;
+    return turn_away(fd, *client, original, "4.3.2", "shutting down, try again soon");
+  }
   if (!shared_.counts.enter(client->address, config_->limits)) {
+    ++shared_.tallies.over_limit;
     return turn_away(fd, *client, original, "4.3.2", "too many sessions, try again later");
   }
   const ClientInfo info{shared_.next_session.fetch_add(1, std::memory_order_relaxed), *client, *original};
@@ -173,10 +178,13 @@ std::shared_ptr<void> Worker::admit_discovery(const dane::IpAddress& client) {
   if (of_client >= kMaxDiscoveriesPerClient) return nullptr;
   ++of_client;
   ++discoveries_->total;
-  return std::shared_ptr<void>(discoveries_.get(), [all = discoveries_, client](void*) {
-    --all->total;
-    if (--all->by_client[client] == 0) all->by_client.erase(client);
-  });
+  ++shared_.tallies.discoveries;
+  return std::shared_ptr<void>(discoveries_.get(),
+                               [all = discoveries_, client, &in_flight = shared_.tallies.discoveries](void*) {
+                                 --all->total;
+                                 --in_flight;
+                                 if (--all->by_client[client] == 0) all->by_client.erase(client);
+                               });
 }
 
 /// The session may be on the stack: it is deleted in a turn of its own.
@@ -220,6 +228,7 @@ void Worker::stop() {
 }
 
 void Worker::on_commands() {
+  heard_ = std::chrono::steady_clock::now();
   bool drain_now = false;
   {
     const std::lock_guard lock(mutex_);

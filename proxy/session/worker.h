@@ -35,6 +35,14 @@ class SessionCounts {
   std::atomic<std::size_t> total_{0};
 };
 
+/// Connections that got no session, by why, and work in flight: for whoever watches.
+struct Tallies {
+  std::atomic<std::uint64_t> over_limit{0};
+  std::atomic<std::uint64_t> while_draining{0};
+  std::atomic<std::uint64_t> not_redirected{0};
+  std::atomic<std::size_t> discoveries{0};  ///< recipients whose MX hosts are being looked up, now
+};
+
 /// A session's beginning and end, or a connection turned away, for the log at level debug.
 struct SessionNote {
   std::uint64_t session = 0;
@@ -48,10 +56,12 @@ struct Shared {
   SessionCounts counts;
   Memory memory;
   std::atomic<std::uint64_t> next_session{1};
+  Tallies tallies;
   std::vector<std::string> pkix_anchors;  ///< DER, of tls.ca_file
   std::vector<std::uint16_t> listen_ports;
-  std::function<void(const DeliveryEvent&)> record;  ///< thread-safe
-  std::function<void(const SessionNote&)> note;      ///< thread-safe
+  std::function<void(const DeliveryEvent&)> record;                                    ///< thread-safe
+  std::function<void(const SessionNote&)> note;                                        ///< thread-safe
+  std::function<void(const tls::TlsInfo*)> on_handshake = [](const tls::TlsInfo*) {};  ///< thread-safe
 };
 
 /// One event-loop thread: its listeners, its resolver, its TLS contexts, its sessions. It is the sessions' environment
@@ -72,6 +82,9 @@ class Worker final : private Environment, private Session::Host {
   void reconfigure(std::shared_ptr<const conf::Config> config);  ///< for sessions to come
   void drain();  ///< accepts no more; what is in flight has limits.drain_s
   void stop();   ///< at once
+  void ping() const { wakeup_.wake(); }
+  /// When its loop last came round to what other threads ask of it, as every ping() makes it do.
+  std::chrono::steady_clock::time_point heard() const { return heard_.load(std::memory_order_relaxed); }
 
  private:
   // Environment
@@ -87,6 +100,7 @@ class Worker final : private Environment, private Session::Host {
   Memory& memory() override { return shared_.memory; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress& client) override;
   void record(const DeliveryEvent& event) override { shared_.record(event); }
+  void on_handshake(const tls::TlsInfo* done) override { shared_.on_handshake(done); }
   // Session::Host
   void on_finished(Session& session) override;
 
@@ -122,6 +136,7 @@ class Worker final : private Environment, private Session::Host {
   std::shared_ptr<const conf::Config> next_config_;
   bool drain_asked_ = false;
   bool stop_asked_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> heard_{std::chrono::steady_clock::now()};
   net::Wakeup wakeup_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
 };

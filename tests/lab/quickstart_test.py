@@ -283,7 +283,7 @@ def when_the_proxy_dies_the_rules_go():
 def bad_configuration_is_78_and_changes_nothing():
     before = saved()
     for text, problem in (("[dns]\nmode = \"recursiv\"\n", "bad.toml:2: dns.mode: "),
-                          ("[metrics]\nlisten = \"127.0.0.1:9125\"\n", "bad.toml:2: metrics.listen: not implemented yet")):
+                          ("[metrics]\nlisten = \"9125\"\n", "bad.toml:2: metrics.listen: \"9125\" is not")):
         for how in (("-c", "{}"), ("--config={}",), ("-c{}",)):
             name = write("bad.toml", text)
             output = start(*(word.format(name) for word in how)).ends(78, 90)

@@ -34,11 +34,14 @@ TEST(Machine, ATakenPortIsNamed) {
   ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
   ASSERT_EQ(listen(fd, 1), 0);
   ASSERT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  const std::string text = "listen.addresses = [\"127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "\"]\n";
+  const std::string place = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  const std::string text = "listen.addresses = [\"" + place + "\"]\nmetrics.listen = \"" + place + "\"\n";
   const auto taken = wrong_with_machine(loaded(text));
-  ASSERT_EQ(taken.size(), 1U);
+  ASSERT_EQ(taken.size(), 2U);
   EXPECT_THAT(taken[0].to_string(), testing::StartsWith("t.toml:6: listen.addresses: 127.0.0.1:"));
   EXPECT_THAT(taken[0].text, HasSubstr("Address already in use"));
+  EXPECT_THAT(taken[1].to_string(), testing::StartsWith("t.toml:7: metrics.listen: 127.0.0.1:"));
+  EXPECT_THAT(taken[1].text, HasSubstr("Address already in use"));
   close(fd);
   EXPECT_TRUE(wrong_with_machine(loaded(text)).empty());
 }

@@ -178,6 +178,21 @@ TEST(Load, SaysWhereKeysStand) {
   EXPECT_EQ(loaded.lines.count("log.format"), 0U);
 }
 
+// Rule 18: the page names domains, and has no password.
+TEST(Load, AMetricsListenerThatOthersReachIsWarnedOf) {
+  for (const char* safe : {"", "127.0.0.1:9125", "127.1.2.3:80", "[::1]:9125"}) {
+    const auto loaded = good(std::string("[metrics]\nlisten = \"") + safe + "\"\n");
+    EXPECT_EQ(loaded.config.metrics.listen, safe);
+    EXPECT_TRUE(loaded.warnings.empty()) << safe;
+  }
+  for (const char* open : {"0.0.0.0:9125", "[::]:9125", "192.0.2.1:9125", "[2001:db8::1]:9125"}) {
+    const auto loaded = good(std::string("[metrics]\nlisten = \"") + open + "\"\n");
+    ASSERT_EQ(loaded.warnings.size(), 1U) << open;
+    EXPECT_THAT(loaded.warnings[0].to_string(),
+                testing::StartsWith(std::string("t.toml:2: metrics.listen: everybody who reaches ") + open));
+  }
+}
+
 // RFC 5321 section 4.5.3.2: accepted, with one warning.
 TEST(Load, ShortTimeoutsGiveExactlyOneWarning) {
   EXPECT_TRUE(good("[timeouts]\ngreeting = \"5m\"\ncommand = \"5m\"\ndata = \"3m\"\nfinal = \"10m\"\nidle = \"5m\"\n")
