@@ -242,9 +242,9 @@ Daemon::Result Daemon::open_listeners() {
 
 /// After the change of user as well: nothing reads the network as root.
 Daemon::Result Daemon::open_watch() {
-  if (config_->metrics.listen.empty()) return {};
-  auto server =
-      start_watch_server(loop_->base(), config_->metrics.listen, config_->hostname, [this] { return figures(); });
+  const auto written = conf::Endpoint::parse(config_->metrics.listen);
+  if (!written) return {};  // empty: off
+  auto server = start_watch_server(loop_->base(), endpoint(*written), config_->hostname, [this] { return figures(); });
   if (!server) return std::unexpected(server.error());
   watch_ = std::move(*server);
   return {};

@@ -65,7 +65,7 @@ ops::HttpResponse watch_response(std::string_view path, const Figures& figures, 
 }
 
 std::expected<std::unique_ptr<ops::HttpServer>, std::string> start_watch_server(event_base* base,
-                                                                                const std::string& address,
+                                                                                const net::Endpoint& address,
                                                                                 const std::string& hostname,
                                                                                 std::function<Figures()> figures) {
   const std::string machine = machine_name();

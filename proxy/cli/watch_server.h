@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "proxy/cli/figures.h"
+#include "proxy/net/endpoint.h"
 #include "proxy/ops/http_server.h"
 
 namespace danegate::cli {
@@ -18,7 +19,7 @@ ops::HttpResponse watch_response(std::string_view path, const Figures& figures, 
 /// Listens at `address` on `base`. `hostname`: the configured one; it and the machine's own are names that Host may
 /// say. `figures` runs on the loop's thread.
 std::expected<std::unique_ptr<ops::HttpServer>, std::string> start_watch_server(event_base* base,
-                                                                                const std::string& address,
+                                                                                const net::Endpoint& address,
                                                                                 const std::string& hostname,
                                                                                 std::function<Figures()> figures);
 

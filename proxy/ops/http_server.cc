@@ -4,7 +4,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/util.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -16,7 +15,6 @@
 #include <optional>
 #include <utility>
 
-#include "proxy/net/endpoint.h"
 #include "proxy/ops/control_path.h"
 #include "proxy/ops/http_request.h"
 
@@ -67,7 +65,8 @@ HttpResponse error_response(int status) {
   return response;
 }
 
-std::string sentence(const std::string& address, int error) {
+std::string sentence(const net::Endpoint& where, int error) {
+  const std::string address = where.to_string();
   if (error == EADDRINUSE) {
     return fmt::format("cannot listen on {}: the port is in use; stop the other program or change metrics.listen",
                        address);
@@ -81,19 +80,15 @@ std::string sentence(const std::string& address, int error) {
   return fmt::format("cannot listen on {}: {}; check metrics.listen", address, std::strerror(error));
 }
 
-std::expected<OwnedFd, std::string> bind_and_listen(const std::string& address) {
+std::expected<OwnedFd, std::string> bind_and_listen(const net::Endpoint& address) {
   sockaddr_storage storage{};
-  int length = sizeof storage;
-  if (evutil_parse_sockaddr_port(address.c_str(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
-    return std::unexpected(fmt::format("{}: no address and port; correct metrics.listen", address));
-  }
+  const socklen_t length = address.to_sockaddr(storage);
   OwnedFd fd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (fd.get() < 0) return std::unexpected(sentence(address, errno));
   const int on = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (storage.ss_family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), static_cast<socklen_t>(length)) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 || ::listen(fd.get(), kBacklog) != 0) {
     return std::unexpected(sentence(address, errno));
   }
   return fd;
@@ -272,7 +267,8 @@ std::size_t HttpServer::clients() const {
   return impl_->clients();
 }
 
-std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::start(event_base* base, const std::string& address,
+std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::start(event_base* base,
+                                                                          const net::Endpoint& address,
                                                                           std::vector<std::string> names,
                                                                           Handler handler, Limits limits) {
   auto listener = bind_and_listen(address);
@@ -282,7 +278,8 @@ std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::start(event_
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::start(event_base* base, const std::string& address,
+std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::start(event_base* base,
+                                                                          const net::Endpoint& address,
                                                                           std::vector<std::string> names,
                                                                           Handler handler) {
   return start(base, address, std::move(names), std::move(handler), Limits{});

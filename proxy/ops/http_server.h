@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/net/endpoint.h"
+
 struct event_base;
 
 namespace danegate::ops {
@@ -37,13 +39,13 @@ class HttpServer {
   /// Gets the path of a GET or HEAD; on the loop's thread.
   using Handler = std::function<HttpResponse(std::string_view path)>;
 
-  /// Listens at `address` ("127.0.0.1:9125", "[::1]:9125"; port 0 for a test) on `base`. `names`: for which Host it
+  /// Listens at `address` (port 0: any, for tests) on `base`. `names`: for which Host it
   /// answers besides the address that was dialled and localhost. The error is one sentence that says what to do.
   /// Destroy on the loop's thread (or when it does not run).
-  static std::expected<std::unique_ptr<HttpServer>, std::string> start(event_base* base, const std::string& address,
+  static std::expected<std::unique_ptr<HttpServer>, std::string> start(event_base* base, const net::Endpoint& address,
                                                                        std::vector<std::string> names, Handler handler,
                                                                        Limits limits);
-  static std::expected<std::unique_ptr<HttpServer>, std::string> start(event_base* base, const std::string& address,
+  static std::expected<std::unique_ptr<HttpServer>, std::string> start(event_base* base, const net::Endpoint& address,
                                                                        std::vector<std::string> names, Handler handler);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
