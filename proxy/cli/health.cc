@@ -10,6 +10,8 @@ namespace danegate::cli {
 void ResolverHealth::heard(const dns::NoticeFrame& notice, Clock::time_point now) {
   const std::lock_guard lock(mutex_);
   if (notice.text == dns::Client::kRestarted) ++restarts_;
+  // What is worse than a restart is not over by one; only good news ends it.
+  if (level_ == dns::NoticeLevel::Error && notice.level == dns::NoticeLevel::Warning) return;
   // A new process has yet to say that it found a way: until then nothing has become better, and the grace goes on.
   const bool was_well = !any_ || level_ == dns::NoticeLevel::Info;
   if (was_well || notice.level == dns::NoticeLevel::Error) since_ = now;

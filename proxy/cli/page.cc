@@ -44,7 +44,10 @@ std::string span(std::chrono::seconds length) {
 }
 
 Html time_of(std::chrono::sys_seconds at) {
-  return html_text(fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(std::chrono::system_clock::to_time_t(at))));
+  const auto seconds = std::chrono::system_clock::to_time_t(at);
+  return fill("<time datetime=\"{{machine}}\">{{person}}</time>",
+              {{"machine", html_text(fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds)))},
+               {"person", html_text(fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(seconds)))}});
 }
 
 Html refusals(const Figures& figures) {

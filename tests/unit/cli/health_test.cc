@@ -48,6 +48,14 @@ TEST(Health, NoTrustworthyWayIsTroubleAtOnce) {
   health.heard({NoticeLevel::Error, "no resolver can be trusted, everything defers"}, kStart);
   EXPECT_TRUE(health.view(kStart).trouble);
   EXPECT_FALSE(health.view(kStart).ready);
+  // the supervisor is gone, and then the process: no grace, and the word that counts stays
+  health.heard({NoticeLevel::Warning, "the resolver process ended"}, kStart + 1s);
+  EXPECT_TRUE(health.view(kStart + 1s).trouble);
+  EXPECT_THAT(health.view(kStart + 1s).state, HasSubstr("everything defers"));
+  health.heard({NoticeLevel::Warning, std::string(dns::Client::kRestarted)}, kStart + 2s);
+  EXPECT_EQ(health.view(kStart + 2s).restarts, 1U);
+  health.heard({NoticeLevel::Info, "stub"}, kStart + 3s);
+  EXPECT_FALSE(health.view(kStart + 3s).trouble);
 }
 
 TEST(Health, Troubles) {
