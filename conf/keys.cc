@@ -3,6 +3,8 @@
 
 #include <sys/un.h>
 
+#include <set>
+
 namespace danegate::conf {
 
 namespace {
@@ -127,12 +129,39 @@ constexpr std::array<Key<Relay>, 5> kRelayKeys{{
     {"relay", "level", [](const Reader& r, Relay& e) { r.text(e.level, parse_policy_level); }},
 }};
 
+/// What the table's keys mean together.
+void check_relay(const Reader& item, const Relay& relay, std::set<std::string>& known) {
+  const auto line = [&](std::string_view key) {
+    const auto& table = item.value().as_table();
+    const auto found = table.find(std::string(key));
+    return line_of(found == table.end() ? item.value() : found->second);
+  };
+  for (const std::string& destination : relay.destination) {
+    if (known.insert(destination).second) continue;
+    item.report().fail(line("destination"), "relay.destination",
+                       fmt::format("{} is there already: a destination means one relay", in_quotes(destination)));
+  }
+  if (relay.tls != RelayTls::Implicit) return;
+  if (relay.level == Level::None || relay.level == Level::May) {
+    item.report().fail(line("level"), "relay.level",
+                       fmt::format("\"{}\" allows plaintext, and with tls = \"implicit\" there is none: write "
+                                   "encrypt, dane, dane-only or verify",
+                                   to_string(relay.level)));
+  }
+  if (relay.port == 25 && item.report().hears_warnings()) {
+    item.report().warn(line("tls"), "relay.tls",
+                       "\"implicit\" on port 25, where servers expect STARTTLS: its port is 465 (RFC 8314)");
+  }
+}
+
 void read_relays(const Reader& r, Config& c) {
+  std::set<std::string> known;
   read_tables(r, [&](const Reader& item) {
     Relay relay;
     read_entry(item, kRelayKeys, relay);
     require(item, "destination");
     require(item, "host");
+    check_relay(item, relay, known);
     c.relays.push_back(std::move(relay));
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "conf/keys.h"
 #include "conf/policy_file.h"
@@ -74,8 +75,7 @@ void refuse_what_is_missing(const Config& config, Report& report) {
     bool asked;
     std::string_view what;
   };
-  const std::array<Missing, 5> missing{{
-      {"relay", !config.relays.empty(), "[[relay]]"},
+  const std::array<Missing, 4> missing{{
       {"pool.max_idle", config.pool.max_idle > 0, "the pool; only 0"},
       {"listen.mode", config.listen.mode == ListenMode::Tproxy, "\"tproxy\"; only \"redirect\""},
       {"intercept.scope", config.intercept.forward, "\"forward\"; only \"output\""},
@@ -123,8 +123,36 @@ void warn_of_open_metrics(const Config& config, Report& report) {
                           config.metrics.listen));
 }
 
+/// A relay whose connections the packet filter does not hand over would be ignored in silence.
+void warn_of_relays_out_of_reach(const Config& config, Report& report) {
+  const auto& intercept = config.intercept;
+  for (const Relay& relay : config.relays) {
+    for (const std::string& destination : relay.destination) {
+      const auto endpoint = Endpoint::parse(destination);
+      const std::string port = destination.substr(destination.rfind(':') + 1);
+      const bool redirected = std::ranges::any_of(
+          intercept.ports, [&](std::uint16_t intercepted) { return std::to_string(intercepted) == port; });
+      if (!redirected) {
+        report.warn(report.line_of("relay"), "relay.destination",
+                    fmt::format("{}: port {} is not in intercept.ports, so no such connection comes here",
+                                in_quotes(destination), port));
+        continue;
+      }
+      const auto address = endpoint ? Network::parse(endpoint->address) : std::nullopt;
+      if (!address) continue;
+      const std::span<const std::uint8_t> octets(address->octets.data(), address->v6 ? 16 : 4);
+      if (std::ranges::any_of(intercept.exclude, [&](const Network& one) { return one.contains(octets); })) {
+        report.warn(
+            report.line_of("relay"), "relay.destination",
+            fmt::format("{} is in intercept.exclude, so no such connection comes here", in_quotes(destination)));
+      }
+    }
+  }
+}
+
 void check_whole(const Config& config, Report& report) {
   refuse_what_is_missing(config, report);
+  warn_of_relays_out_of_reach(config, report);
   if (config.intercept.forward && config.intercept.sources.empty()) {
     const std::string_view where = report.is_written("intercept.sources") ? "intercept.sources" : "intercept.scope";
     report.fail(report.line_of(where), "intercept.sources",

@@ -190,6 +190,10 @@ void Discovery::finish(DiscoveryOutcome outcome, std::string why) {
 }
 
 void Discovery::advance() {
+  if (!mx_read_ && !options_.mx) {
+    mx_read_ = true;
+    take_as_host();
+  }
   if (!mx_read_) {
     const Answer* mx = look_up({result_.next_hop, RrType::MX});
     if (mx == nullptr) return;
@@ -203,6 +207,14 @@ void Discovery::advance() {
     all_settled = all_settled && settled_[i];
   }
   done_ = all_settled;
+}
+
+/// The next hop is a host by configuration: nobody but the administrator names it.
+void Discovery::take_as_host() {
+  result_.status = AnswerStatus::Secure;
+  result_.mx_secure = true;
+  result_.next_hop_names.push_back(result_.next_hop);
+  choose_hosts({{std::uint16_t{0}, result_.next_hop}});
 }
 
 /// Dane.md, rows "MX of the next-hop domain" and "domain is an alias".
@@ -267,7 +279,7 @@ void Discovery::choose_hosts(const std::vector<MxRecord>& records) {
   std::multimap<std::uint16_t, DomainName> ordered;  // equal keys stay in the order of insertion
   for (const DomainName& name : names) ordered.emplace(preferences.at(name), name);
 
-  const bool with_tlsa = result_.mx_secure || options_.tlsa_under_insecure_mx;
+  const bool with_tlsa = options_.tlsa && (result_.mx_secure || options_.tlsa_under_insecure_mx);
   const std::size_t each = with_tlsa ? lookups_per_host : lookups_per_host_without_tlsa;
   const std::size_t room = (options_.max_lookups - lookups_.size()) / each;
   if (room == 0) {
@@ -319,6 +331,7 @@ bool Discovery::settle(MxHost& host) {
     host.tlsa = is_failure(host.status) ? TlsaOutcome::LookupFailed : TlsaOutcome::Absent;
     return true;
   }
+  if (!options_.tlsa) return true;
   // RFC 7672 section 2.2.1: under an insecure MX RRset the TLSA records of its hosts MAY count.
   if (!result_.mx_secure && !options_.tlsa_under_insecure_mx) return true;
   return settle_tlsa(host, v4, v6);

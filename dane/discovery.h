@@ -64,6 +64,10 @@ struct DiscoveryOptions {
   std::size_t max_lookups =
       64;  ///< per discovery (session.md, Failover); the rest of the hosts are left out and said in `why`
   bool tlsa_under_insecure_mx = true;  ///< policy.insecure_mx = "dane"
+  /// False: the name is a host that the administrator configured, its own and only MX host, and as good as one from a
+  /// secure MX RRset (RFC 7672 section 2.2.2).
+  bool mx = true;
+  bool tlsa = true;  ///< false: addresses only
 };
 
 /// MX, address, CNAME and TLSA look-ups for one next-hop domain as a state machine: it asks, the caller answers, in any
@@ -92,6 +96,7 @@ class Discovery {
 
   const Answer* look_up(const Question& question);
   void advance();
+  void take_as_host();
   void read_mx(const Answer& answer);
   void choose_hosts(const std::vector<std::pair<std::uint16_t, DomainName>>& records);
   bool settle(MxHost& host);

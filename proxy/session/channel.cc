@@ -13,6 +13,8 @@ std::string_view to_string(PeerCommand command) {
     case PeerCommand::Ehlo: return "EHLO";
     case PeerCommand::Helo: return "HELO";
     case PeerCommand::StartTls: return "STARTTLS";
+    case PeerCommand::Auth: return "AUTH";
+    case PeerCommand::Passed: return "a command";
     case PeerCommand::Rset: return "RSET";
     case PeerCommand::Mail: return "MAIL";
     case PeerCommand::Rcpt: return "RCPT";
@@ -57,6 +59,7 @@ void Channel::send_waiting() {
 bool Channel::legal(PeerCommand command, const smtp::Reply& reply) const {
   if (reply.transient_negative() || reply.permanent_negative()) return true;
   if (command == PeerCommand::Data) return reply.intermediate();
+  if (command == PeerCommand::Auth && reply.code == 334) return true;  // RFC 4954 section 4
   if (command == PeerCommand::EndOfData) return reply.positive() && !content_open_;
   return reply.positive();
 }

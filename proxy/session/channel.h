@@ -16,7 +16,8 @@
 namespace danegate::session {
 
 /// What we asked a peer, or wait for unasked.
-enum class PeerCommand { Greeting, Ehlo, Helo, StartTls, Rset, Mail, Rcpt, Data, EndOfData };
+/// Auth: AUTH, and each line of its dialogue. Passed: what a relay's client asks and only the relay answers.
+enum class PeerCommand { Greeting, Ehlo, Helo, StartTls, Auth, Passed, Rset, Mail, Rcpt, Data, EndOfData };
 std::string_view to_string(PeerCommand command);
 
 /// Who is at the other end of a channel, and how that is known.
@@ -60,7 +61,9 @@ class Channel {
   ChannelIdentity identity;
   smtp::Capabilities capabilities;
   bool dirty = false;  ///< a transaction was begun and not ended: RSET before the next MAIL
-  bool kept = false;   ///< served a transaction before this one: the peer may have closed it meanwhile
+  /// The client's AUTH went this way: it must never serve another client, nor another session (security.md rule 17).
+  bool carried_auth = false;
+  bool kept = false;  ///< served a transaction before this one: the peer may have closed it meanwhile
 
  private:
   void send_waiting();

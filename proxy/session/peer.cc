@@ -42,6 +42,7 @@ void Session::on_peer_reply(const Channel::Answered& answered) {
   if (!answered.command || answer.code == 421) {
     return lose_channel(Reason::PeerClosed, fmt::format("{} {}", answer.code, answer.text()), as_451(answer));
   }
+  if (in<Passing>()) return on_passed(answered);
   switch (*answered.command) {
     case PeerCommand::Rset:
       if (!answer.positive()) lose_channel(Reason::PeerProtocol, fmt::format("RSET refused: {}", answer.text()));
@@ -50,6 +51,8 @@ void Session::on_peer_reply(const Channel::Answered& answered) {
     case PeerCommand::Rcpt: return on_rcpt_reply(answer);
     case PeerCommand::Data: return on_data_reply(answer);
     case PeerCommand::EndOfData: return on_final_reply(answer);
+    case PeerCommand::Auth:
+    case PeerCommand::Passed:
     case PeerCommand::Greeting:
     case PeerCommand::Ehlo:
     case PeerCommand::Helo:
@@ -125,6 +128,11 @@ void Session::lose_channel(Reason reason, std::string why, std::optional<smtp::R
   const bool was_kept = channel_->kept;
   channel_->link().abort();
   forget_channel();
+  if (info_.relay) {
+    if (answer && transaction_) transaction_->farewell = 421;
+    if (!answer) answer = smtp::own_reply(451, "4.4.2", "the connection to the relay was lost: " + why);
+    return on_relay_lost({reason, why}, *std::move(answer));
+  }
   if (!transaction_) return;  // between transactions: the next one dials anew
   auto& transaction = *transaction_;
   if (answer) transaction.farewell = 421;

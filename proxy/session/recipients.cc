@@ -12,6 +12,8 @@ namespace {
 
 /// Next hops of one transaction; a client with more has several transactions.
 constexpr std::size_t kMaxHops = 50;
+/// A smarthost's client sends them all together, and no look-up is made for them.
+constexpr std::size_t kMaxRelayedHops = 1000;
 
 bool wants_discovery(conf::Level level) {
   switch (level) {
@@ -39,8 +41,9 @@ void Session::on_rcpt(const smtp::Command& command) {
       case smtp::PathError::BadParameter: return reject_command(501, "5.5.4", "malformed parameter of RCPT");
     }
   }
-  if (!rcpt->parameters.empty()) {
-    return reject_command(555, "5.5.4", "parameter of RCPT not offered: " + rcpt->parameters.front().first);
+  for (const auto& parameter : rcpt->parameters) {
+    if (!info_.relay || !offered_to_rcpt(parameter.first))
+      return reject_command(555, "5.5.4", "parameter of RCPT not offered: " + parameter.first);
   }
   const auto index = hop_for(*rcpt);
   if (!index) return;
@@ -52,6 +55,7 @@ void Session::on_rcpt(const smtp::Command& command) {
   recipient.command = "RCPT TO:" + rcpt->path;
   recipient.hop = *index;
   recipient.needs_smtputf8 = rcpt->non_ascii || transaction_->mail.non_ascii;
+  if (info_.relay) return pass_rcpt(std::move(recipient), *rcpt);
   if (hop.bound && channel_) {
     if (!recipient.needs_smtputf8 || channel_->capabilities.smtputf8) return submit(std::move(recipient));
     if (transaction_->accepted > 0) {
@@ -82,14 +86,16 @@ std::optional<std::size_t> Session::hop_for(const smtp::Envelope& rcpt) {
            (record.domain ? other.domain == record.domain : other.hop.text == record.hop.text);
   });
   if (known != hops.end()) return static_cast<std::size_t>(known - hops.begin());
-  if (hops.size() >= kMaxHops) {
+  if (hops.size() >= (info_.relay ? kMaxRelayedHops : kMaxHops)) {
     reply(452, "4.5.3", "too many domains in one transaction");
     return std::nullopt;
   }
-  record.policy.level = config_->policy.default_level;
+  record.policy.level = info_.relay ? info_.relay->level : config_->policy.default_level;
   if (record.domain) {
     const std::string name = record.domain->to_string();
-    if (const auto* configured = config_->policy.table.find(name)) record.policy = *configured;
+    // Whose mail it is makes no difference to how a relay is reached.
+    const auto* configured = info_.relay ? nullptr : config_->policy.table.find(name);
+    if (configured) record.policy = *configured;
     record.event.domain = name;
   } else if (record.hop.kind == smtp::NextHop::Kind::Literal) {
     record.event.domain = "[" + record.hop.text + "]";

@@ -110,6 +110,7 @@ void Securing::dial() {
 }
 
 void Securing::on_connected() {
+  if (request_.relay && request_.relay->implicit_tls) return start_handshake();
   state_ = State::Talking;
   channel_->expect(PeerCommand::Greeting);
   wait(config_->timeouts.greeting, Stage::Greeting);
@@ -151,6 +152,8 @@ void Securing::on_reply(const Channel::Answered& answered) {
       channel_->capabilities = {};
       return ready();
     case PeerCommand::StartTls: return on_starttls(reply);
+    case PeerCommand::Auth:
+    case PeerCommand::Passed:
     case PeerCommand::Rset:
     case PeerCommand::Mail:
     case PeerCommand::Rcpt:
@@ -163,6 +166,7 @@ void Securing::on_greeting(const smtp::Reply& reply) {
   if (!reply.positive()) {
     return fail(Reason::PeerUnreachable, fmt::format("the peer greets {} {}", reply.code, reply.text()), reply);
   }
+  if (request_.relay && (channel_->identity.tls || candidate().requirement == Requirement::Plaintext)) return ready();
   channel_->issue(PeerCommand::Ehlo, "EHLO " + request_.client_name);
   wait(config_->timeouts.command, Stage::Ehlo);
 }
@@ -215,6 +219,10 @@ void Securing::on_starttls(const smtp::Reply& reply) {
     return without_tls(Reason::StarttlsRejected,
                        fmt::format("the peer offers STARTTLS and refuses it: {} {}", reply.code, reply.text()));
   }
+  start_handshake();
+}
+
+void Securing::start_handshake() {
   state_ = State::Handshaking;
   const auto suites = candidate().requirement == Requirement::May ? tls::SuiteList::Compatible : tls::SuiteList::Strict;
   channel_->link().start_tls(candidate().server_name ? candidate().server_name->to_string() : std::string(), suites);
@@ -245,6 +253,11 @@ void Securing::verify() {
   }
   // What was said before the handshake is void (RFC 3207 section 4.2).
   channel_->capabilities = {};
+  if (request_.relay && request_.relay->implicit_tls) {
+    channel_->expect(PeerCommand::Greeting);
+    return wait(config_->timeouts.greeting, Stage::SecuredEhlo);
+  }
+  if (request_.relay) return ready();
   channel_->issue(PeerCommand::Ehlo, "EHLO " + request_.client_name);
   wait(config_->timeouts.command, Stage::SecuredEhlo);
 }

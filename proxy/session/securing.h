@@ -33,6 +33,12 @@ class Securing final : private PeerEvents {
     std::optional<dane::IpAddress> source;  ///< the client's address: upstream connections come from it
     std::string client_name;                ///< EHLO argument
     bool needs_smtputf8 = false;
+    /// A `[[relay]]`. Its client says EHLO itself: nothing is asked behind the verification.
+    struct Relay {
+      std::uint16_t port = 25;
+      bool implicit_tls = false;  ///< TLS from the first octet on (RFC 8314 section 3.3)
+    };
+    std::optional<Relay> relay = {};
   };
 
   class Owner {
@@ -68,6 +74,7 @@ class Securing final : private PeerEvents {
   void on_greeting(const smtp::Reply& reply);
   void on_ehlo(const smtp::Reply& reply);
   void on_starttls(const smtp::Reply& reply);
+  void start_handshake();
   void choose_protection();
   void without_tls(Reason reason, std::string why);
   void verify();
@@ -86,7 +93,9 @@ class Securing final : private PeerEvents {
   void remember_served();
 
   const Candidate& candidate() const { return request_.plan.candidates[candidate_]; }
-  net::Endpoint next_peer() const { return {candidate().addresses[address_], request_.original_destination.port}; }
+  net::Endpoint next_peer() const {
+    return {candidate().addresses[address_], request_.relay ? request_.relay->port : request_.original_destination.port};
+  }
   bool plaintext_allowed() const;
 
   Environment& environment_;

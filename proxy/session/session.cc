@@ -7,6 +7,17 @@
 
 namespace danegate::session {
 
+/// The proxy's name to its clients is where they wanted to go: a name that a client may call its own would make it
+/// bounce "mail loops back to myself" (session.md, Envelope).
+std::string address_literal(const dane::IpAddress& address) {
+  return (address.is_v4() ? "[" : "[IPv6:") + address.to_string() + "]";
+}
+
+bool sane_client_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
+}
+
 namespace {
 
 /// A client that never says anything sensible is not a mail server.
@@ -14,17 +25,8 @@ constexpr unsigned kMaxBadCommands = 100;
 /// An over-long line is skipped to its end, but not for ever.
 constexpr std::uint64_t kMaxUnfinishedLine = 1024 * 1024;
 
-/// The proxy's name to its clients is where they wanted to go: a name that a client may call its own would make it
-/// bounce "mail loops back to myself" (session.md, Envelope).
 std::string own_name(const net::Endpoint& original_destination) {
-  const auto& address = original_destination.address;
-  return (address.is_v4() ? "[" : "[IPv6:") + address.to_string() + "]";
-}
-
-/// Fit to be repeated in our own EHLO: printable, no spaces.
-bool sane_client_name(std::string_view name) {
-  return !name.empty() && name.size() <= 255 &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
+  return address_literal(original_destination.address);
 }
 
 }  // namespace
@@ -50,6 +52,7 @@ void Session::abort_content() {
 
 void Session::start(std::unique_ptr<Link> link) {
   client_ = std::move(link);
+  if (info_.relay) return open_relay();
   reply(smtp::Reply{220, {own_name(info_.original_destination) + " ESMTP"}});
   become_idle();
 }
@@ -77,7 +80,8 @@ void Session::become_idle() {
 
 void Session::drain() {
   draining_ = true;
-  if (in<Idle>() && !transaction_) finish(smtp::own_reply(421, "4.3.2", "shutting down, try again soon"));
+  if ((in<Idle>() || in<OpeningRelay>()) && !transaction_)
+    finish(smtp::own_reply(421, "4.3.2", "shutting down, try again soon"));
 }
 
 void Session::cut() {
@@ -126,6 +130,10 @@ bool Session::take_command() {
     return true;
   }
   unfinished_octets_ = 0;
+  if (in<Idle>()->auth_lines > 0) {
+    pass_auth_line();
+    return true;
+  }
   const auto command = reader_.take();
   wait(config_->timeouts.idle);
   if (command) {
@@ -142,6 +150,7 @@ bool Session::take_command() {
 }
 
 void Session::execute(const smtp::Command& command) {
+  if (info_.relay) return execute_relayed(command);
   switch (command.verb) {
     case smtp::Verb::Helo:
     case smtp::Verb::Ehlo: return on_helo(command);
@@ -207,13 +216,14 @@ void Session::on_mail(const smtp::Command& command) {
     }
   }
   for (const auto& [keyword, value] : mail->parameters) {
-    if (!offered_parameter(keyword, value))
+    if (!(info_.relay ? offered_to_mail(keyword, value) : offered_parameter(keyword, value)))
       return reject_command(555, "5.5.4", "parameter of MAIL not offered: " + keyword);
   }
   end_transaction(Outcome::Abandoned);
   transaction_.emplace();
   transaction_->mail = std::move(*mail);
   transaction_->started = environment_.now();
+  if (info_.relay) return pass_mail();
   reply(250, "2.1.0", "ok");
 }
 

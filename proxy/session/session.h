@@ -21,7 +21,14 @@ struct ClientInfo {
   std::uint64_t id = 0;
   net::Endpoint address;
   net::Endpoint original_destination;
+  const conf::Relay* relay = nullptr;  ///< of the session's configuration: what the original destination means
+  std::string undecided;  ///< with `relay`: why it cannot be said yet whether it does; the session is refused
 };
+
+/// "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321 section 4.1.3).
+std::string address_literal(const dane::IpAddress& address);
+/// Fit to be repeated in our own EHLO: printable, no spaces.
+bool sane_client_name(std::string_view name);
 
 /// One intercepted connection, from greeting to close (session.md). A machine over Links: it never blocks, and what it
 /// owns ends with it. It takes the envelope itself, binds a channel at the first accepted recipient, and lets content
@@ -56,7 +63,9 @@ class Session {
 
  private:
   // What the session is doing; each phase holds what it needs and nothing else does.
-  struct Idle {};  ///< the client's next command is taken
+  struct Idle {
+    unsigned auth_lines = 0;  ///< of an AUTH dialogue; if any, the client's next line is one more, and no command
+  };
   struct Discovering {
     Recipient recipient;
     std::unique_ptr<Finder> finder;
@@ -76,9 +85,20 @@ class Session {
     std::string small;                   ///< short runs, gathered into one write
   };
   struct AwaitingFinal {};
+  /// A relay is looked up, dialled and authenticated; the client waits for its greeting.
+  struct OpeningRelay {
+    std::chrono::steady_clock::time_point begun;
+    std::unique_ptr<Finder> finder;
+    std::unique_ptr<Securing> securing;
+  };
+  /// A command was passed on to the relay; its reply is the client's.
+  struct Passing {
+    smtp::Verb verb = smtp::Verb::Noop;
+    unsigned auth_lines = 0;
+  };
   struct Finished {};
-  using Phase =
-      std::variant<Idle, Discovering, InSecuring, AwaitingRcpt, AwaitingData, Content, AwaitingFinal, Finished>;
+  using Phase = std::variant<Idle, Discovering, InSecuring, AwaitingRcpt, AwaitingData, Content, AwaitingFinal,
+                             OpeningRelay, Passing, Finished>;
 
   struct ClientSide final : LinkEvents {
     explicit ClientSide(Session& owner) : session(owner) {}
@@ -104,6 +124,13 @@ class Session {
       session.on_not_secured(std::move(failure), reply);
     }
     void on_attempt(const FailedAttempt& failure) override { session.on_attempt(failure); }
+    Session& session;
+  };
+  struct RelayOwner final : Securing::Owner {
+    explicit RelayOwner(Session& owner) : session(owner) {}
+    void on_secured(std::unique_ptr<Channel> channel) override { session.on_relay_open(std::move(channel)); }
+    void on_not_secured(FailedAttempt failure, smtp::Reply) override { session.on_relay_refused(failure); }
+    void on_attempt(const FailedAttempt& failure) override { session.on_relay_attempt(failure); }
     Session& session;
   };
 
@@ -168,6 +195,28 @@ class Session {
   void describe_channel(DeliveryEvent& event, const ChannelIdentity& identity) const;
   void wait(std::chrono::milliseconds limit) { alarm_->set(limit); }
 
+  // relay.cc: a `[[relay]]`, to which commands pass one by one
+  void open_relay();
+  void on_relay_found(const dane::DiscoveryResult& found);
+  void on_relay_open(std::unique_ptr<Channel> channel);
+  void on_relay_refused(const FailedAttempt& failure);
+  void on_relay_attempt(const FailedAttempt& failure);
+  void report_relay(const FailedAttempt& failure, bool attempt);
+  void execute_relayed(const smtp::Command& command);
+  void pass(smtp::Verb verb, PeerCommand kind, std::string line, unsigned auth_lines = 0);
+  void pass_hello(const smtp::Command& command);
+  void pass_auth(const smtp::Command& command);
+  void pass_auth_line();
+  void pass_mail();
+  void pass_rcpt(Recipient recipient, const smtp::Envelope& rcpt);
+  void on_passed(const Channel::Answered& answered);
+  void on_auth_reply(const smtp::Reply& answer);
+  void on_relay_lost(Refusal refusal, smtp::Reply answer);
+  bool offers_auth() const;
+  bool offered_to_mail(const std::string& keyword, const std::string& value) const;
+  bool offered_to_rcpt(const std::string& keyword) const;
+  smtp::Reply hello_reply() const;
+
   Environment& environment_;
   std::shared_ptr<const conf::Config> config_;
   ClientInfo info_;
@@ -175,6 +224,7 @@ class Session {
   ClientSide client_side_{*this};
   PeerSide peer_side_{*this};
   SecuringOwner securing_owner_{*this};
+  RelayOwner relay_owner_{*this};
   std::unique_ptr<Environment::Alarm> alarm_;
   std::unique_ptr<Link> client_;  ///< null once the client is gone
   bool client_ended_ = false;     ///< it sends no more, and may wait for the replies to what it has sent
@@ -186,7 +236,7 @@ class Session {
   bool draining_ = false;
   std::optional<Transaction> transaction_;
   std::unique_ptr<Channel> channel_;
-  Phase phase_;
+  Phase phase_{Idle{}};
 };
 
 }  // namespace danegate::session

@@ -73,17 +73,20 @@ Worker::Worker(Shared& shared, std::shared_ptr<const conf::Config> config, std::
       tls_(std::move(tls)),
       resolver_(make_resolver(loop_)),
       partings_(loop_),
+      routes_(static_cast<Environment&>(*this), [this] { on_routes(); }),
       reaper_(loop_, [this] { reap(); }),
       drain_timer_(loop_, [this] { end_drain(); }),
       discoveries_(std::make_shared<Discoveries>()),
       wakeup_(loop_, [this] { on_commands(); }),
       listeners_(std::move(listeners)) {
+  routes_.configure(config_);
   for (const auto& listener : listeners_) listener->start(loop_, [this](int fd) { on_accept(fd); });
 }
 
 Worker::~Worker() {
   sessions_.clear();
   finished_.clear();
+  for (const Arrival& arrival : arrivals_) close(arrival.fd);
 }
 
 void Worker::run() {
@@ -112,14 +115,40 @@ void Worker::on_accept(int fd) {
     ++shared_.tallies.over_limit;
     return turn_away(fd, *client, original, "4.3.2", "too many sessions, try again later");
   }
-  const ClientInfo info{shared_.next_session.fetch_add(1, std::memory_order_relaxed), *client, *original};
+  begin_session({fd, *client, *original});
+}
+
+void Worker::begin_session(const Arrival& arrival) {
+  const auto choice = routes_.choose(arrival.original_destination);
+  if (choice.state == RelayRoutes::Choice::State::Waiting) {
+    arrivals_.push_back(arrival);  // bounded as sessions are, and by dns.timeout
+    return;
+  }
+  ClientInfo info;
+  info.id = shared_.next_session.fetch_add(1, std::memory_order_relaxed);
+  info.address = arrival.client;
+  info.original_destination = arrival.original_destination;
+  info.relay = choice.relay;
+  info.undecided = choice.why;
   Environment& environment = *this;
   Session::Host& host = *this;
   auto session = std::make_unique<Session>(environment, config_, info, host);
   Session& started = *session;
   sessions_.emplace(&started, std::move(session));
-  shared_.note({info.id, *client, original, "opened"});
-  started.start(std::make_unique<ClientLink>(loop_, partings_, fd, config_->limits.buffer, started.client_events()));
+  shared_.note({info.id, arrival.client, arrival.original_destination, "opened"});
+  started.start(
+      std::make_unique<ClientLink>(loop_, partings_, arrival.fd, config_->limits.buffer, started.client_events()));
+}
+
+void Worker::on_routes() {
+  for (const Arrival& arrival : std::exchange(arrivals_, {})) begin_session(arrival);
+}
+
+void Worker::turn_away_arrivals() {
+  for (const Arrival& arrival : std::exchange(arrivals_, {})) {
+    shared_.counts.leave(arrival.client.address);
+    turn_away(arrival.fd, arrival.client, arrival.original_destination, "4.3.2", "shutting down, try again soon");
+  }
 }
 
 /// Security.md rule 15: a destination that is ourselves would be dialled for ever.
@@ -232,7 +261,11 @@ void Worker::on_commands() {
   bool drain_now = false;
   {
     const std::lock_guard lock(mutex_);
-    if (next_config_) config_ = std::exchange(next_config_, nullptr);
+    if (next_config_) {
+      config_ = std::exchange(next_config_, nullptr);
+      routes_.configure(config_);
+      on_routes();
+    }
     if (stop_asked_) return loop_.stop();
     drain_now = std::exchange(drain_asked_, false);
   }
@@ -242,6 +275,7 @@ void Worker::on_commands() {
 void Worker::begin_drain() {
   draining_ = true;
   for (const auto& listener : listeners_) listener->stop();
+  turn_away_arrivals();
   std::vector<Session*> all;
   for (const auto& [key, session] : sessions_) all.push_back(session.get());
   for (Session* session : all) session->drain();

@@ -17,6 +17,7 @@
 #include "proxy/session/links.h"
 #include "proxy/session/memory.h"
 #include "proxy/session/ports.h"
+#include "proxy/session/relay_routes.h"
 #include "proxy/session/session.h"
 
 namespace danegate::session {
@@ -104,7 +105,17 @@ class Worker final : private Environment, private Session::Host {
   // Session::Host
   void on_finished(Session& session) override;
 
+  /// Let in, and not begun: which relay it is for is being looked up.
+  struct Arrival {
+    int fd;
+    net::Endpoint client;
+    net::Endpoint original_destination;
+  };
+
   void on_accept(int fd);
+  void begin_session(const Arrival& arrival);
+  void on_routes();
+  void turn_away_arrivals();
   void turn_away(int fd, const net::Endpoint& client, std::optional<net::Endpoint> original, const std::string& code,
                  const std::string& why);
   bool dials_a_listener(const net::Endpoint& original);
@@ -120,6 +131,8 @@ class Worker final : private Environment, private Session::Host {
   std::unique_ptr<tls::Context> tls_;
   std::unique_ptr<dns::Resolver> resolver_;
   Partings partings_;
+  RelayRoutes routes_;
+  std::vector<Arrival> arrivals_;
   std::unordered_map<const Session*, std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Session>> finished_;
   net::Timer reaper_;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "proxy/smtp/reply.h"
 
@@ -16,6 +18,10 @@ struct Capabilities {
   bool eight_bit_mime = false;
   bool smtputf8 = false;
   bool auth = false;
+  std::vector<std::string> auth_mechanisms;  ///< of AUTH (RFC 4954), upper case; what is no SASL mechanism is left out
+  bool old_auth = false;                     ///< AUTH was (also) announced as "AUTH=…", as before RFC 2554
+  bool dsn = false;
+  bool enhanced_status_codes = false;
   bool size = false;
   std::optional<std::uint64_t> max_size;  ///< the limit stated with SIZE, 0 (no fixed limit) included
 

@@ -43,15 +43,20 @@ CommandReader::Progress CommandReader::feed(std::string_view input) {
   return {.consumed = part.size() + (complete ? 1 : 0), .complete = complete};
 }
 
-std::expected<Command, LineError> CommandReader::take() {
-  const std::string line = std::exchange(line_, {});
+std::expected<std::string, LineError> CommandReader::take_line() {
+  std::string line = std::exchange(line_, {});
   if (std::exchange(skipping_, false)) return std::unexpected(LineError::TooLong);
-  std::string_view text = line;
-  if (text.ends_with('\r')) text.remove_suffix(1);
-  if (text.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos) {
+  if (line.ends_with('\r')) line.pop_back();
+  if (line.find_first_of(std::string_view("\r\0", 2)) != std::string::npos) {
     return std::unexpected(LineError::BadOctets);
   }
-  return parse_command(text);
+  return line;
+}
+
+std::expected<Command, LineError> CommandReader::take() {
+  const auto line = take_line();
+  if (!line) return std::unexpected(line.error());
+  return parse_command(*line);
 }
 
 Command parse_command(std::string_view line) {

@@ -37,6 +37,8 @@ class CommandReader {
   Progress feed(std::string_view input);
   /// The line that feed() completed, once.
   std::expected<Command, LineError> take();
+  /// The same, as it is and without its line end: not a command, but a line of an AUTH dialogue (RFC 4954 section 4).
+  std::expected<std::string, LineError> take_line();
   std::size_t held() const { return line_.size(); }
 
  private:

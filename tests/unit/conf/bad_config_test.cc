@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
             {"t.toml:1: hostnam: unknown key, did you mean \"hostname\"?"}},
         Row{"relay_key",
             "[[relay]]\ndestination = [\"any:25\"]\nhost = \"a.example\"\nprot = 25\n",
-            {"t.toml:1: relay: not implemented yet", "t.toml:4: relay.prot: unknown key, did you mean \"port\"?"}},
+            {"t.toml:4: relay.prot: unknown key, did you mean \"port\"?"}},
         Row{"domain_key",
             "[[policy.domain]]\ndomain = \"a.example\"\nlevel = \"may\"\nmatches = []\n",
             {"t.toml:4: policy.domain.matches: unknown key, did you mean \"match\"?"}},
@@ -295,17 +295,54 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"pool_deliveries", "[pool]\nmax_deliveries = 0\n", {"t.toml:2: pool.max_deliveries: must be from 1"}}),
     print_name);
 
+INSTANTIATE_TEST_SUITE_P(
+    Relays, BadConfig,
+    testing::Values(
+        Row{"empty_entry", "\n[[relay]]\n", {"t.toml:2: relay.destination: missing", "t.toml:2: relay.host: missing"}},
+        Row{"values",
+            "[[relay]]\ndestination = [\"x\"]\nport = 0\n",
+            {"t.toml:1: relay.host: missing", "t.toml:2: relay.destination: \"x\"",
+             "t.toml:3: relay.port: must be from 1"}},
+        Row{"no_destinations",
+            "[[relay]]\ndestination = []\nhost = \"a.example\"\n",
+            {"t.toml:2: relay.destination: "}},
+        Row{"empty_host", "[[relay]]\ndestination = [\"any:25\"]\nhost = \"\"\n", {"t.toml:3: relay.host: …empty"}},
+        Row{"host_is_an_address",
+            "[[relay]]\ndestination = [\"any:25\"]\nhost = \"192.0.2.1\"\n",
+            {"t.toml:3: relay.host: …it is an address"}},
+        Row{"port_too_large",
+            "[[relay]]\ndestination = [\"any:25\"]\nhost = \"a.example\"\nport = 65536\n",
+            {"t.toml:4: relay.port: must be from 1"}},
+        Row{"destination_without_a_port",
+            "[[relay]]\ndestination = [\"192.0.2.1\", \"name:a.example\", \"any\", \"any:0\"]\nhost = \"a.example\"\n",
+            {"t.toml:2: relay.destination: \"192.0.2.1\"", "t.toml:2: relay.destination: \"name:a.example\"",
+             "t.toml:2: relay.destination: \"any\"", "t.toml:2: relay.destination: \"any:0\""}},
+        Row{"tls",
+            "[[relay]]\ndestination = [\"any:25\"]\nhost = \"a.example\"\ntls = \"smtps\"\n",
+            {"t.toml:4: relay.tls: …\"implicit\""}},
+        Row{"level",
+            "[[relay]]\ndestination = [\"any:25\"]\nhost = \"a.example\"\nlevel = \"secure\"\n",
+            {"t.toml:4: relay.level: \"secure\" is not a level"}},
+        Row{"implicit_and_plaintext",
+            "[[relay]]\ndestination = [\"any:25\"]\nhost = \"a.example\"\nport = 465\ntls = \"implicit\"\nlevel = "
+            "\"may\"\n"
+            "[[relay]]\ndestination = [\"192.0.2.1:25\"]\nhost = \"a.example\"\nlevel = \"none\"\ntls = \"implicit\"\n",
+            {"t.toml:6: relay.level: \"may\" allows plaintext, and with tls = \"implicit\" there is none",
+             "t.toml:10: relay.level: \"none\" allows plaintext"}},
+        Row{"twice_in_one_list",
+            "[[relay]]\ndestination = [\"192.0.2.1:25\", \"192.0.2.1:25\"]\nhost = \"a.example\"\n",
+            {"t.toml:2: relay.destination: \"192.0.2.1:25\" is there already"}},
+        Row{"twice_in_two_relays",  // however it is written
+            "[[relay]]\ndestination = [\"[2001:DB8:0::1]:25\", \"name:A.example:25\"]\nhost = \"a.example\"\n"
+            "[[relay]]\nhost = \"b.example\"\ndestination = [\"name:a.EXAMPLE.:25\", \"[2001:db8::1]:25\"]\n",
+            {"t.toml:6: relay.destination: \"name:a.example:25\" is there already",
+             "t.toml:6: relay.destination: \"[2001:db8::1]:25\" is there already"}}),
+    print_name);
+
 // Refused rather than ignored; and still checked for everything else.
 INSTANTIATE_TEST_SUITE_P(
     NotImplementedYet, BadConfig,
     testing::Values(
-        Row{"relay",
-            "\n[[relay]]\ndestination = [\"203.0.113.10:25\"]\nhost = \"smtp.example.net\"\n",
-            {"t.toml:2: relay: not implemented yet"}},
-        Row{"relay_bad",
-            "[[relay]]\ndestination = [\"x\"]\nport = 0\n",
-            {"t.toml:1: relay.host: missing", "t.toml:1: relay: not implemented yet",
-             "t.toml:2: relay.destination: \"x\"", "t.toml:3: relay.port: must be from 1"}},
         Row{"pool", "[pool]\nmax_idle = 4\n", {"t.toml:2: pool.max_idle: not implemented yet"}},
         Row{"metrics_v6_without_brackets",
             "[metrics]\nlisten = \"::1:9125\"\n",

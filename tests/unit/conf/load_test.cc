@@ -237,6 +237,54 @@ TEST(Load, MatchWithoutVerifyIsAWarning) {
   ASSERT_EQ(loaded.warnings.size(), 1U);
 }
 
+TEST(Load, RelaysAreNormalisedAndInOrder) {
+  const auto loaded = good(R"(
+[[relay]]
+destination = ["203.0.113.10:25", "[2001:DB8::0:1]:25", "name:SMTP.Isp.example.:25", "any:25"]
+host = "SMTP.Bücher.example."
+port = 587
+level = "dane-only"
+[[relay]]
+destination = ["203.0.113.11:25"]
+host = "b.example"
+)");
+  EXPECT_TRUE(loaded.warnings.empty());
+  ASSERT_EQ(loaded.config.relays.size(), 2U);
+  const Relay& first = loaded.config.relays[0];
+  EXPECT_THAT(first.destination,
+              ElementsAre("203.0.113.10:25", "[2001:db8::1]:25", "name:smtp.isp.example:25", "any:25"));
+  EXPECT_EQ(first.host, "smtp.xn--bcher-kva.example");
+  EXPECT_EQ(first.port, 587);
+  EXPECT_EQ(first.tls, RelayTls::Starttls);
+  EXPECT_EQ(first.level, Level::DaneOnly);
+  EXPECT_EQ(loaded.config.relays[1].port, 25);
+  EXPECT_EQ(loaded.config.relays[1].level, Level::Verify);
+}
+
+// A relay that no connection can reach is legal, and most likely a mistake.
+TEST(Load, RelaysOutOfReachAreWarnings) {
+  struct Case {
+    const char* text;
+    const char* warning;  // "" : none
+  };
+  for (const Case& row : {
+           Case{"[intercept]\nports = [25, 587]\n[[relay]]\nhost = \"a.example\"\ndestination = [\"any:587\"]\n", ""},
+           Case{"[[relay]]\nhost = \"a.example\"\ndestination = [\"any:587\"]\n", "port 587 is not in intercept.ports"},
+           Case{"[[relay]]\nhost = \"a.example\"\ndestination = [\"10.1.2.3:25\"]\n", "is in intercept.exclude"},
+           Case{"[[relay]]\nhost = \"a.example\"\ndestination = [\"[fd00::1]:25\"]\n", "is in intercept.exclude"},
+           Case{
+               "[[relay]]\nhost = \"a.example\"\ndestination = [\"any:25\"]\ntls = \"implicit\"\nlevel = \"encrypt\"\n",
+               "its port is 465"},
+       }) {
+    SCOPED_TRACE(row.text);
+    const auto loaded = good(row.text);
+    ASSERT_EQ(loaded.warnings.size(), row.warning[0] == '\0' ? 0U : 1U);
+    if (row.warning[0] != '\0') {
+      EXPECT_THAT(loaded.warnings[0].to_string(), HasSubstr(row.warning));
+    }
+  }
+}
+
 TEST(Load, PolicyFilesCountFromTheConfigurationsDirectoryAndComeLast) {
   const Directory directory;
   directory.write("table",
