@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The scriptable MX. Usage: evil_mx.py SCRIPTS RECORDS
 
-Listens on port 25 of every address of its node. What it does to a connection is told by SCRIPTS/ADDRESS.json, read anew
+Listens on ports 25, 465 (TLS from the first octet on) and 587 of every address of its node. What it does to a connection is told by SCRIPTS/ADDRESS.json, read anew
 for each connection, so that a row can change its mind ("then the attack ends"). What it received is told by
 RECORDS/ADDRESS.jsonl: {"opened": …} when a connection comes, and one object at its end, with EVERY octet that came outside
 TLS.
@@ -18,6 +18,7 @@ Script keys, all optional:
   raw             true: cert and key are DER, and wolfSSL serves them (wolf.py)
   replies         {"EHLO"|"HELO"|"MAIL"|"RCPT"|"DATA"|"EOD"|"QUIT"|…: reply, or list used up in turn (the last stays)};
                   for RCPT also {"localpart@domain": reply}
+  auth            "user:password": AUTH PLAIN and LOGIN are understood, and before RCPT one of them must have succeeded
   drop            stage at which the connection is closed: connect, or a verb as above, or "content:N" after N octets
   reset           true: with RST instead of FIN
   delay           {stage: seconds} before the reply of that stage
@@ -58,6 +59,7 @@ class Session:
         self.tls = False
         self.used = {}
         self.in_mail = False
+        self.authenticated = False
         self.recipients = []
         self.record = {"address": address, "peer": peer[0], "port": peer[1], "opened": time.time(), "plaintext": b"",
                        "commands": [], "tls": None, "sni": None, "messages": [], "end": None, "sent": []}
@@ -115,6 +117,8 @@ class Session:
 
     def run(self):
         self.stage("connect")
+        if self.sock.getsockname()[1] == 465:
+            self.handshake()
         self.reply(self.script.get("greeting", "220 evil.lab ESMTP"))
         while True:
             line = self.line()
@@ -174,6 +178,27 @@ class Session:
             return wolf.Channel(self.sock, self.script["cert"], self.script["key"])
         HANDSHAKING.session = self
         return context_of(self.script).wrap_socket(self.sock, server_side=True)
+
+    def on_auth(self, line):
+        """RFC 4954, with the mechanisms of RFC 4616 and of old devices."""
+        if "auth" not in self.script:
+            return self.reply(self.answer("AUTH", "500 5.5.1 what?"))
+        user, password = self.script["auth"].split(":")
+        words = line.split()
+        if words[1].upper() == "LOGIN":
+            given = [words[2] if len(words) > 2 else self.ask("VXNlcm5hbWU6"), self.ask("UGFzc3dvcmQ6")]
+            known = given == [text_of(part.encode()) for part in (user, password)]
+        else:
+            given = words[2] if len(words) > 2 else self.ask("")
+            known = given == text_of(f"\0{user}\0{password}".encode())
+        self.authenticated = known
+        return self.reply("235 2.7.0 welcome" if known else "535 5.7.8 wrong")
+
+    def ask(self, challenge):
+        self.reply(f"334 {challenge}")
+        line = self.line()
+        self.record["commands"].append(("tls " if self.tls else "") + line)
+        return line
 
     def on_mail(self, _line):
         self.recipients = []
@@ -319,7 +344,13 @@ HANDSHAKING = threading.local()  # .session: whose handshake this thread is in
 
 def main():
     scripts, records = sys.argv[1:]
-    listener = socket.create_server(("::", 25), family=socket.AF_INET6, dualstack_ipv6=True, backlog=256)
+    for port in (465, 587):
+        threading.Thread(target=listen, args=(port, scripts, records), daemon=True).start()
+    listen(25, scripts, records)
+
+
+def listen(port, scripts, records):
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=256)
     while True:
         sock, peer = listener.accept()
         threading.Thread(target=serve, args=(sock, peer, scripts, records), daemon=True).start()

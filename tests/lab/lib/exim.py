@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Exim in a node: the MX with a private CA."""
+"""Exim in a node: the MX with a private CA. Its ports 465 and 587 are a submission server's: AUTH inside TLS only, and on 587
+nothing but TLS 1.2."""
 
 import os
 
@@ -13,14 +14,17 @@ exim_user = Debian-exim
 exim_group = Debian-exim
 domainlist here = *
 local_interfaces = <; {interfaces}
-daemon_smtp_ports = 25
+daemon_smtp_ports = 25 : 465 : 587
 tls_advertise_hosts = *
+tls_on_connect_ports = 465
+tls_require_ciphers = ${{if eq{{$received_port}}{{587}}{{NORMAL:-VERS-ALL:+VERS-TLS1.2}}{{NORMAL}}}}
+auth_advertise_hosts = ${{if and{{{{>{{$received_port}}{{25}}}}{{!eq{{$tls_in_cipher}}{{}}}}}}{{*}}}}
 tls_certificate = /etc/exim4/tls.pem
 tls_privatekey = /etc/exim4/tls.key
 log_file_path = /var/log/exim4/%slog
 log_selector = +tls_sni +tls_cipher +smtp_connection +incoming_port
 spool_directory = /var/spool/exim4
-acl_smtp_rcpt = accept_all
+acl_smtp_rcpt = check_rcpt
 acl_smtp_data = accept_all
 host_lookup =
 rfc1413_query_timeout = 0s
@@ -33,6 +37,12 @@ chunking_advertise_hosts =
 keep_environment =
 never_users =
 begin acl
+check_rcpt:
+  deny
+    condition = ${{if >{{$received_port}}{{25}}}}
+    !authenticated = *
+    message = 5.7.0 authentication required
+  accept
 accept_all:
   accept
 begin routers
@@ -51,6 +61,19 @@ maildir:
   envelope_to_add
 begin retry
 * * F,1h,10s
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{scanner}}}}{{eq{{$auth3}}{{paper-tray-2}}}}}}}}
+  server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = Username:: : Password::
+  server_condition = ${{if and{{{{eq{{$auth1}}{{scanner}}}}{{eq{{$auth2}}{{paper-tray-2}}}}}}}}
+  server_set_id = $auth1
 """
 
 

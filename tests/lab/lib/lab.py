@@ -34,6 +34,8 @@ class Fields(dict):
         self.lab = lab
         for index, host in enumerate(row.hosts):
             self.update({f"host{index}": host.name, f"host{index}_v4": host.v4, f"host{index}_v6": host.v6})
+        for index, host in enumerate(row.forged or []):
+            self.update({f"forged{index}": host.name, f"forged{index}_v4": host.v4, f"forged{index}_v6": host.v6})
 
     def __missing__(self, key):
         _, whose, digits = key.split("_")
@@ -83,11 +85,6 @@ class Lab:
         self._publish_domain(owner, row.hosts, row.name)
         for label, hosts in row.more.items():
             self._publish_domain(row.domain_of(label), hosts, f"{label}-{row.name}")
-        fields = Fields(self, row)
-        for owner, kind, data, *ttl in row.records:
-            self.dns.add(owner.format_map(fields), kind, data.format_map(fields), *ttl)
-        for owner, kind, data in row.lies:
-            self.dns.lie(owner.format_map(fields), kind, data.format_map(fields))
         if row.forged is not None:
             for index, host in enumerate(row.forged):
                 same = host.name
@@ -101,6 +98,11 @@ class Lab:
                 for kind, address in (("A", host.v4), ("AAAA", host.v6)):
                     if address:
                         self.dns.lie(host.name, kind, address)
+        fields = Fields(self, row)
+        for owner, kind, data, *ttl in row.records:
+            self.dns.add(owner.format_map(fields), kind, data.format_map(fields), *ttl)
+        for owner, kind, data in row.lies:
+            self.dns.lie(owner.format_map(fields), kind, data.format_map(fields))
 
     def _publish_domain(self, domain, hosts, label):
         for index, host in enumerate(hosts):
@@ -247,9 +249,13 @@ class Lab:
 
     @staticmethod
     def _relay(row):
+        """v4, v6, name: of the row's first host; d4, d6, dname: of what the client believes to be the MX host."""
         first = row.hosts[0] if row.hosts else Host("nobody")
-        return {key: value.format(v4=first.v4, v6=first.v6, name=first.name) if isinstance(value, str) else
-                [v.format(v4=first.v4, v6=first.v6, name=first.name) for v in value] if isinstance(value, list) else value
+        dialled = row.forged[0] if row.forged else first
+        fields = {"v4": first.v4, "v6": first.v6, "name": first.name, "d4": dialled.v4, "d6": dialled.v6,
+                  "dname": dialled.name}
+        return {key: value.format_map(fields) if isinstance(value, str) else
+                [v.format_map(fields) for v in value] if isinstance(value, list) else value
                 for key, value in row.relay.items()}
 
     def _start_proxy(self, client):

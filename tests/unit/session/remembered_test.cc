@@ -39,7 +39,7 @@ class Remembered : public World {
     scene->chains = [](const std::string& names) { return dane::vectors::chain(names); };
     scene->remembered = before.remembered;
     scene->config->policy = before.config->policy;
-    scene->client_address = client;
+    scene->info.address.address = dane::IpAddress::parse(client).value();
     scene->advance(std::chrono::floor<std::chrono::milliseconds>(before.now() - scene->now()) + later);
     scene->start();
     scene->exchange("EHLO client.example\r\n");

@@ -101,15 +101,15 @@ struct Scene::PendingLookup final : dns::Lookup {
 };
 
 Scene::Scene(dane::fake::Zone zone, const std::string& destination)
-    : config(std::make_shared<conf::Config>(conf::defaults())), dns_(zone), destination_(destination) {}
+    : config(std::make_shared<conf::Config>(conf::defaults())), dns_(zone) {
+  info.id = 7;
+  info.address = {dane::IpAddress::parse("198.51.100.7").value(), 40000};
+  info.original_destination = {dane::IpAddress::parse(destination).value(), 25};
+}
 
 Scene::~Scene() = default;
 
 void Scene::start() {
-  ClientInfo info;
-  info.id = 7;
-  info.address = {dane::IpAddress::parse(client_address).value(), 40000};
-  info.original_destination = {dane::IpAddress::parse(destination_).value(), 25};
   session_.reset(new Session(*this, config, info, *this));
   client_.events = &session_->client_events();
   session_->start(std::make_unique<ClientLink>(client_));
@@ -235,7 +235,7 @@ bool Scene::step_peer(Connection& connection) {
       connection.events->on_closed("connection refused");
       return true;
     }
-    connection.say(connection.peer.greeting);
+    if (!connection.peer.implicit) connection.say(connection.peer.greeting);
     connection.events->on_connected();
     return true;
   }
@@ -251,6 +251,7 @@ bool Scene::step_peer(Connection& connection) {
     TlsOutcome outcome;
     outcome.chain = chains(connection.peer.chain);
     outcome.info = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", false};
+    if (connection.peer.implicit) connection.say(connection.peer.greeting);
     connection.events->on_tls(std::move(outcome));
     return true;
   }
@@ -301,8 +302,8 @@ void Scene::serve(Connection& connection) {
 /// A reply out of the row's own.
 bool Scene::serve_line(Connection& connection, const std::string& line) {
   for (const auto& [beginning, reply] : connection.peer.replies) {
-    if (!line.starts_with(beginning)) continue;
-    if (reply.starts_with('3')) connection.content = true;
+    if (beginning == "$" ? !line.empty() : !line.starts_with(beginning)) continue;
+    if (reply.starts_with("354")) connection.content = true;
     connection.say(reply);
     return true;
   }
@@ -343,6 +344,7 @@ std::shared_ptr<void> Scene::admit_discovery(const dane::IpAddress&) {
 }
 
 std::unique_ptr<dns::Lookup> Scene::resolve(const dane::Question& question, Handler handler) {
+  ++questions_;
   lookups_.push_back(std::make_shared<Pending>(Pending{question, std::move(handler), false}));
   return std::make_unique<PendingLookup>(lookups_.back());
 }

@@ -37,13 +37,15 @@ struct Wire {
 /// How a mail server behaves on one connection. Replies are written with "\n" between lines; an empty one is silence,
 /// and a "!" at the end closes the connection behind it.
 struct Peer {
-  std::vector<std::pair<std::string, std::string>> replies = {};  ///< by beginning of the command; first one counts
+  std::vector<std::pair<std::string, std::string>> replies =
+      {};  ///< by beginning of the command ("$": an empty line); first one counts
   std::string greeting = "220 mx ESMTP";
   std::string plain = "PIPELINING SIZE 8BITMIME SMTPUTF8 STARTTLS";  ///< extensions before TLS
   std::string secured = "PIPELINING SIZE 8BITMIME SMTPUTF8";
   std::string chain = "leaf sub root";  ///< of tests/vectors; "!why" breaks the handshake
   bool refuses = false;                 ///< no connection
   bool silent = false;                  ///< the connection is never made
+  bool implicit = false;                ///< TLS from the first octet on: greets inside it
 };
 
 /// A peer's side of a connection. `log` is what it received, with "[TLS name]" where the handshake took place.
@@ -76,7 +78,7 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   std::function<std::vector<std::string>(const std::string&)> chains;
   std::vector<std::string> anchors;
   std::shared_ptr<Memory> remembered = std::make_shared<Memory>();
-  std::string client_address = "198.51.100.7";
+  ClientInfo info;  ///< of the client; its relay, if any, points into `config`
 
   void start();
   void run();
@@ -98,6 +100,8 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   Connection& connection(std::size_t index) { return **std::next(connections_.begin(), static_cast<long>(index)); }
   std::size_t connections() const { return connections_.size(); }
   void end() { session_.reset(); }
+  void set_zone(const dane::fake::Zone& zone) { dns_ = dane::fake::FakeDns(zone); }
+  std::size_t questions() const { return questions_; }
 
   std::vector<DeliveryEvent> events;
   std::string told() const;  ///< the events, a line each
@@ -142,7 +146,7 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   struct PendingLookup;
 
   dane::fake::FakeDns dns_;
-  std::string destination_;
+  std::size_t questions_ = 0;
   std::chrono::steady_clock::time_point now_{std::chrono::hours(1000)};
   std::list<std::weak_ptr<Timer>> timers_;
   std::deque<std::shared_ptr<Pending>> lookups_;
