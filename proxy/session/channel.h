@@ -61,7 +61,7 @@ class Channel {
   ChannelIdentity identity;
   smtp::Capabilities capabilities;
   bool dirty = false;  ///< a transaction was begun and not ended: RSET before the next MAIL
-  /// The client's AUTH went this way: it must never serve another client, nor another session (security.md rule 17).
+  /// The client's AUTH went this way, or may go: it never serves another client or session (security.md rule 17).
   bool carried_auth = false;
   bool kept = false;  ///< served a transaction before this one: the peer may have closed it meanwhile
 

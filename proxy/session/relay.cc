@@ -92,7 +92,8 @@ void Session::on_relay_found(const dane::DiscoveryResult& found) {
 
 void Session::on_relay_open(std::unique_ptr<Channel> channel) {
   channel_ = std::move(channel);
-  channel_->capabilities = {};  // what it offers is asked by the client
+  channel_->capabilities = {};   // what it offers is asked by the client
+  channel_->carried_auth = true;  // or may: it is this client's alone, now and later (security.md rule 17)
   channel_->link().set_events(peer_side_);
   reply(smtp::Reply{220, {address_literal(info_.original_destination.address) + " ESMTP"}});
   become_idle();
@@ -187,7 +188,6 @@ void Session::pass_auth(const smtp::Command& command) {
   if (!offers_auth()) return reject_command(502, "5.5.1", "AUTH is not offered");
   if (transaction_) return reject_command(503, "5.5.1", "AUTH inside a transaction");  // RFC 4954 section 4
   if (command.argument.empty()) return reject_command(501, "5.5.4", "a mechanism is needed");
-  channel_->carried_auth = true;
   pass(command.verb, PeerCommand::Auth, "AUTH " + command.argument, 1);
 }
 

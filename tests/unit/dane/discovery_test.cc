@@ -51,6 +51,52 @@ TEST(Discovery, FailedCnameLookupIsNotAnInsecureOne) {
   }
 }
 
+// RFC 7672 section 2.2.2: a host by configuration. Its name is as good as one from a secure MX RRset.
+TEST(Discovery, AConfiguredHostHasNoMxLookup) {
+  DiscoveryOptions options;
+  options.mx = false;
+  options.port = 587;
+  options.tlsa_under_insecure_mx = false;  // says nothing of it
+  Discovery d(name("smtp.example.net"), options);
+  const auto first = d.take_questions();
+  EXPECT_EQ(first,
+            (std::vector<Question>{{name("smtp.example.net"), RrType::A}, {name("smtp.example.net"), RrType::AAAA}}));
+  for (const Question& q : first) {
+    d.answer(q, q.type == RrType::A ? answered(AnswerStatus::Secure, "real.example.net", {address_1})
+                                    : answered(AnswerStatus::Secure, "real.example.net", {}));
+  }
+  const auto second = d.take_questions();
+  ASSERT_EQ(second, (std::vector<Question>{{name("_587._tcp.real.example.net"), RrType::TLSA}}));
+  d.answer(second[0], answered(AnswerStatus::Secure, "_587._tcp.real.example.net", {"\3\1\1" + std::string(32, 'x')}));
+  ASSERT_TRUE(d.done());
+  EXPECT_EQ(d.result().outcome, DiscoveryOutcome::Hosts);
+  EXPECT_TRUE(d.result().mx_secure);
+  EXPECT_EQ(d.result().next_hop_names, std::vector<DomainName>{name("smtp.example.net")});
+  ASSERT_EQ(d.result().hosts.size(), 1U);
+  EXPECT_EQ(d.result().hosts[0].name, name("smtp.example.net"));
+  EXPECT_EQ(d.result().hosts[0].tlsa, TlsaOutcome::Usable);
+  EXPECT_EQ(d.result().hosts[0].tlsa_base, name("real.example.net"));
+}
+
+TEST(Discovery, AddressesOnly) {
+  DiscoveryOptions options;
+  options.mx = false;
+  options.tlsa = false;
+  Discovery d(name("smtp.example.net"), options);
+  for (const Question& q : d.take_questions()) {
+    d.answer(q, answered(AnswerStatus::Secure, "smtp.example.net", {}));
+  }
+  EXPECT_TRUE(d.done());
+  Discovery alias(name("smtp.example.net"), options);
+  for (const Question& q : alias.take_questions()) {
+    alias.answer(q, q.type == RrType::A ? answered(AnswerStatus::Insecure, "real.example.net", {address_1})
+                                        : answered(AnswerStatus::Insecure, "real.example.net", {}));
+  }
+  ASSERT_TRUE(alias.done());
+  EXPECT_EQ(alias.result().hosts[0].tlsa, TlsaOutcome::Absent);
+  EXPECT_TRUE(alias.result().hosts[0].reachable());
+}
+
 TEST(Discovery, FamiliesThatLeadToDifferentNamesAreNotMixed) {
   Discovery d(name("example.org"), {});
   for (const Question& q : d.take_questions()) {

@@ -50,6 +50,28 @@ TEST(Capabilities, OldAuth) {
   EXPECT_TRUE(of({"AUTH=LOGIN"}).auth);
 }
 
+TEST(Capabilities, Mechanisms) {  // RFC 4954 section 3, RFC 4422 section 3.1
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(of({"AUTH"}).auth_mechanisms, Words());
+  EXPECT_EQ(of({"AUTH PLAIN login SCRAM-SHA-256"}).auth_mechanisms, (Words{"PLAIN", "LOGIN", "SCRAM-SHA-256"}));
+  EXPECT_EQ(of({"AUTH  PLAIN  "}).auth_mechanisms, Words{"PLAIN"});
+  EXPECT_EQ(of({"AUTH=LOGIN PLAIN", "AUTH PLAIN X_1"}).auth_mechanisms, (Words{"LOGIN", "PLAIN", "X_1"}));
+  EXPECT_TRUE(of({"AUTH=LOGIN"}).old_auth);
+  EXPECT_FALSE(of({"AUTH LOGIN"}).old_auth);
+  EXPECT_EQ(of({"AUTH A\tB a.b =LOGIN ABCDEFGHIJKLMNOPQRSTU ABCDEFGHIJKLMNOPQRST"}).auth_mechanisms,
+            Words{"ABCDEFGHIJKLMNOPQRST"});
+  std::string many = "AUTH";
+  for (int i = 0; i < 100; ++i) many += " M" + std::to_string(i);
+  EXPECT_EQ(of({many}).auth_mechanisms.size(), 32U);
+}
+
+TEST(Capabilities, DsnAndEnhancedStatusCodes) {
+  EXPECT_TRUE(of({"DSN"}).dsn);
+  EXPECT_TRUE(of({"enhancedstatuscodes"}).enhanced_status_codes);
+  EXPECT_FALSE(of({"DSNX", "ENHANCEDSTATUSCODES2"}).dsn);
+  EXPECT_FALSE(of({"DSNX", "ENHANCEDSTATUSCODES2"}).enhanced_status_codes);
+}
+
 TEST(Capabilities, SizeLimit) {  // RFC 1870 section 4
   EXPECT_TRUE(of({"SIZE"}).size);
   EXPECT_FALSE(of({"SIZE"}).max_size.has_value());

@@ -102,6 +102,26 @@ TEST(CommandReader, PipelinedCommandsComeOneByOne) {  // RFC 2920 section 3.1
   EXPECT_EQ(reader.feed("RSET\r\nDATA\r\n").consumed, 6U);
 }
 
+TEST(CommandReader, LinesOfADialogueAreTakenAsTheyAre) {  // RFC 4954 section 4
+  struct Row {
+    std::string said;
+    std::string line;
+  };
+  for (const Row& row : {Row{"quit \r\n", "quit "}, Row{"\r\n", ""}, Row{"*\r\n", "*"}, Row{" a b\n", " a b"}}) {
+    CommandReader reader;
+    for (const char octet : row.said) reader.feed({&octet, 1});
+    EXPECT_EQ(reader.take_line(), row.line);
+    EXPECT_EQ(reader.held(), 0U);
+  }
+  CommandReader reader(8);
+  reader.feed(std::string_view("a\0b\r\n", 5));
+  EXPECT_EQ(reader.take_line().error(), LineError::BadOctets);
+  reader.feed("a\rb\r\n");
+  EXPECT_EQ(reader.take_line().error(), LineError::BadOctets);
+  reader.feed("123456789\r\n");
+  EXPECT_EQ(reader.take_line().error(), LineError::TooLong);
+}
+
 TEST(CommandReader, BadOctetsAreAnError) {
   const Line bad{{}, {}, LineError::BadOctets};
   const Line quit{Verb::Quit, "", {}};
