@@ -23,6 +23,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -205,6 +206,11 @@ TEST(SandboxState, IsAFilterForEveryThreadStartedLater) {
               return filtered ? kDone : 1;
             }),
             kDone);
+}
+
+// A sanitizer's last act: it clones and traces to look for leaks, and says so with its own status if it cannot.
+TEST(SandboxState, LetsTheProcessEndNormally) {
+  EXPECT_EXIT(std::exit(enter_sandbox() ? kDone : kNotEntered), testing::ExitedWithCode(kDone), "");
 }
 
 }  // namespace
