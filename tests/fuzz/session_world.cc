@@ -480,7 +480,7 @@ void World::peer_misbehaves(PeerSide& peer, std::uint8_t how) {
                                                       "220 2.0.0# go\r\n",
                                                       "250-peer#\r\n250 PIPELINING\r\n",
                                                       "503 5.5.1# what\r\n",
-                                                      "250\r\n",
+                                                      "250#\r\n",
                                                       "250 2.1.5# a\rb\tc\x80 d\r\n"};
   if (how >= 240) return peer.events->on_closed("the peer closed the connection");
   if (!peer.connected) {
