@@ -124,8 +124,8 @@ Plan plan_matched(const PlanContext& context, Hosts hosts, const MxHost& selecte
   for (const MxHost* host : hosts) {
     if (auto candidate = candidate_for(context, *host)) plan.candidates.push_back(*std::move(candidate));
   }
-  put_failed_last(context, plan.candidates);
   keep_limits(plan.candidates);
+  put_failed_last(context, plan.candidates);
   return plan;
 }
 

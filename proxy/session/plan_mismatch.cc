@@ -128,7 +128,6 @@ std::vector<Candidate> signed_hosts(const PlanContext& context, const Hosts& hos
     candidates.push_back(*std::move(candidate));
     if (!context.policy.mx_failover) break;  // one host in the place of the one that the client dialled
   }
-  put_failed_last(context, candidates);
   return candidates;
 }
 
@@ -153,6 +152,7 @@ Plan plan_mismatch(const PlanContext& context, const Hosts& hosts) {
     }
   }
   keep_limits(plan.candidates);
+  put_failed_last(context, plan.candidates);
   return plan;
 }
 

@@ -218,7 +218,7 @@ int strength(Requirement requirement) {
 void put_failed_last(const PlanContext& context, std::vector<Candidate>& candidates) {
   if (!context.request.failed_lately) return;
   const auto failed = [&](const Candidate& candidate) {
-    return candidate.mx && context.request.failed_lately(*candidate.mx);
+    return candidate.mx && !candidate.trial && context.request.failed_lately(*candidate.mx);
   };
   for (auto rest = candidates.end(); rest != candidates.begin();) {
     const auto moving = --rest;

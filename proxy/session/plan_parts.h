@@ -59,7 +59,9 @@ std::optional<Candidate> candidate_for(const PlanContext& context, const dane::M
 dane::ReferenceIdentifiers pkix_names(const PlanContext& context, std::span<const dane::MxHost* const> hosts);
 
 /// Hosts that failed lately go behind the others, in their order; but none behind a host that demands less of the
-/// channel: whoever can make a host fail for a moment must not choose a weaker one for half an hour.
+/// channel: whoever can make a host fail for a moment must not choose a weaker one for half an hour. After
+/// keep_limits(): which hosts are tried does not depend on who failed, or a domain of a hundred MX hosts would have new
+/// ones dialled at each RCPT.
 void put_failed_last(const PlanContext& context, std::vector<Candidate>& candidates);
 
 /// Keeps the limits: five hosts to dial, one address for each and then more in their order, eight in all.

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <string>
+
+#include "conf/policy_file.h"
 
 namespace danegate::conf {
 namespace {
@@ -39,6 +41,33 @@ TEST(PolicyTable, HundredThousandEntries) {
   EXPECT_EQ(table.size(), 100'000U);
   for (int i = 0; i < 100'000; ++i) ASSERT_NE(table.find("d" + std::to_string(i) + ".example"), nullptr);
   EXPECT_EQ(table.find("a.b.c.d.example"), nullptr);
+}
+
+TEST(PolicyTable, AFileOfHundredThousandLines) {
+  std::string text = ".even.example none\n";
+  for (int i = 0; i < 100'000; ++i) {
+    text += "d" + std::to_string(i) + (i % 2 == 0 ? ".even" : ".odd") + ".example verify match=mx.example.net\n";
+  }
+  text += ".odd.example none\n.example encrypt\n";
+  PolicyTable table;
+  Report report("file");
+  read_policy_lines(text, "levels", table, report);
+  EXPECT_TRUE(report.good());
+  EXPECT_EQ(table.size(), 100'003U);
+  for (int i = 0; i < 100'000; ++i) {
+    const bool even = i % 2 == 0;  // an earlier suffix is in the way of an exact name, a later one is not
+    const auto* found = table.find("d" + std::to_string(i) + (even ? ".even" : ".odd") + ".example");
+    ASSERT_NE(found, nullptr);
+    ASSERT_EQ(found->level, even ? Level::None : Level::Verify);
+    ASSERT_EQ(found->match.size(), even ? 0U : 1U);
+  }
+  EXPECT_EQ(table.find("d1.else.example")->level, Level::Encrypt);
+  EXPECT_EQ(table.find("x.d1.odd.example")->level, Level::None);
+  // The work is that of the name's labels, at most 127, however long the table: a walk through it would take minutes
+  // here.
+  std::string deep;
+  for (int i = 0; i < 120; ++i) deep += "d.";
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(table.find(deep + "com"), nullptr);
 }
 
 TEST(Level, NamesGoBothWays) {
