@@ -4,7 +4,7 @@
 import base64
 import re
 
-from lib import mailbox
+from lib import mailbox, zones
 from lib.node import wait_for
 from lib.smtp import Smtp
 from lib.table import Host, Profile, Row, expect
@@ -16,7 +16,7 @@ RELAY = {"destination": ["{v4}:25", "[{v6}]:25"], "host": "{name}", "port": 25, 
 ELSEWHERE = {"destination": ["{d4}:25", "[{d6}]:25"]}
 SECRET = "cGFwZXItdHJheS0y"  # paper-tray-2
 
-PROFILES = {"relay-any": Profile()}
+PROFILES = {"relay-any": Profile(), "relay-no-dns": Profile({"dns": {"servers": [zones.BLACK_HOLE], "timeout": "2s"}})}
 
 
 def host(script, tlsa=()):
@@ -147,6 +147,17 @@ def transactions(case):
     never_dialled(case)
 
 
+def nobody_knows(case):
+    """Whether the destination is the name's cannot be looked up: neither the relay's nor anybody else's mail."""
+    client = Smtp(case.client.node, case.row.forged[0].v4)
+    code, lines = client.reply()
+    client.close()
+    expect(code == 421 and "4.4.3" in lines[0] and "smtp.isp.signed.lab" in lines[0], f"greeting {lines}")
+    events = case.proxy.wait_event("delivery", timeout=10, original_dst=f"{case.row.forged[0].v4}:25")
+    expect(events[-1]["reason"] == "dns-failure" and "domain" not in events[-1], f"{events[-1]}")
+    expect(not case.records(), "somebody was contacted")
+
+
 VERIFIED = {"result": "verified", "outcome": "accepted", "rerouted": True}
 LARGE = b"Subject: large\n\n" + b"0123456789 abcdefghijklmnopqrstuvwxyz\n.dots\n" * 200000
 
@@ -191,6 +202,8 @@ ROWS = [
                        ("pool.{forged0}", "A", "{forged0_v4}"),
                        ("pool.{forged0}", "AAAA", "{forged0_v6}")],
               event=VERIFIED, check=never_dialled),
+    elsewhere("relay-name-unknown", {"cert": "peer"}, settings={"destination": ["name:smtp.isp.signed.lab:25"], "level": "none"},
+              profile="relay-no-dns", status=None, run=nobody_knows),
     elsewhere("relay-any", {"cert": "peer"}, ("3 1 1",), settings={"destination": ["any:25"]}, profile="relay-any",
               event=VERIFIED, check=never_dialled),
     Row("relay-large", [Host("mx2")], forged=[Host("evil")], relay={**RELAY, **ELSEWHERE, "level": "verify"}, message=LARGE,
