@@ -31,6 +31,10 @@ constexpr std::array kForbidden{
     // other users and more rights
     SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid), SCMP_SYS(setresuid),
     SCMP_SYS(setresgid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid), SCMP_SYS(setgroups), SCMP_SYS(capset),
+    // the same by the names that 32-bit machines have for them; libseccomp passes over what a machine has not
+    SCMP_SYS(setuid32), SCMP_SYS(setgid32), SCMP_SYS(setreuid32), SCMP_SYS(setregid32), SCMP_SYS(setresuid32),
+    SCMP_SYS(setresgid32), SCMP_SYS(setfsuid32), SCMP_SYS(setfsgid32), SCMP_SYS(setgroups32), SCMP_SYS(chown32),
+    SCMP_SYS(fchown32), SCMP_SYS(lchown32), SCMP_SYS(truncate64), SCMP_SYS(clock_settime64),
     // other processes
     SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kill), SCMP_SYS(pidfd_send_signal),
     SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp),
@@ -100,7 +104,9 @@ void forbid_writing(Filter& filter) {
 
 void forbid_new_code(Filter& filter) {
   const scmp_datum_t both = bits(PROT_WRITE | PROT_EXEC);
-  filter.forbid_if(SCMP_SYS(mmap), {SCMP_A2(SCMP_CMP_MASKED_EQ, both, both)});
+  for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mmap2)}) {
+    filter.forbid_if(call, {SCMP_A2(SCMP_CMP_MASKED_EQ, both, both)});
+  }
   for (const int call : {SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)}) {
     filter.forbid_if(call, {SCMP_A2(SCMP_CMP_MASKED_EQ, bits(PROT_EXEC), bits(PROT_EXEC))});
   }

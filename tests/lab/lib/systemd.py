@@ -107,9 +107,20 @@ class Systemd:
         return _sh("nsenter", "-t", self._init, "-m", "-p", "-u", "-i", "-C", "-r", "-w", *command, must=False)
 
     def pids(self, unit):
-        """Of the unit's processes, as this side numbers them."""
-        with open(f"{self._group}/system.slice/{unit}.service/cgroup.procs", encoding="ascii") as file:
-            return [int(line) for line in file]
+        """Of the unit's processes, the oldest first, as this side numbers them."""
+        try:
+            with open(f"{self._group}/system.slice/{unit}.service/cgroup.procs", encoding="ascii") as file:
+                pids = [int(line) for line in file]
+        except OSError:  # the group ends with its last process
+            return []
+
+        def begun(pid):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                    return int(file.read().rsplit(")", 1)[1].split()[19])
+            except OSError:
+                return 0
+        return sorted(pids, key=lambda pid: (begun(pid), pid))
 
     def stop(self):
         self._process.kill()  # PID 1 goes with it, and with PID 1 everything inside
