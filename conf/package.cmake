@@ -3,6 +3,8 @@
 install(TARGETS danegate RUNTIME DESTINATION sbin)
 install(FILES conf/danegate.bash-completion DESTINATION share/bash-completion/completions RENAME danegate)
 install(FILES conf/danegate.toml README.md DESTINATION share/doc/danegate)
+install(FILES conf/danegate-alerts.yml conf/danegate-fail2ban.conf conf/danegate-grafana.json conf/danegate-rsyslog.conf
+  DESTINATION share/doc/danegate/examples)
 install(FILES conf/package/copyright DESTINATION share/doc/danegate)
 
 # Debian wants them compressed, without a date inside.

@@ -111,7 +111,8 @@ def every_file_has_its_place():
               "/usr/lib/systemd/system/danegate-rules.service", "/etc/danegate/danegate.toml",
               "/usr/share/man/man8/danegate.8.gz", "/usr/share/man/man5/danegate.toml.5.gz",
               "/usr/share/bash-completion/completions/danegate", "/usr/share/doc/danegate/copyright",
-              "/usr/share/doc/danegate/changelog.gz", "/usr/share/doc/danegate/README.md"}
+              "/usr/share/doc/danegate/changelog.gz", "/usr/share/doc/danegate/README.md",
+              "/usr/share/doc/danegate/examples/danegate-grafana.json"}
     expect(wanted <= set(files()), f"not there: {wanted - set(files())}")
     strange = [name for name in files() if not re.match(r"/(usr/(sbin|lib/systemd|share)|etc/danegate)/", name)]
     expect(not strange, f"{strange}")
