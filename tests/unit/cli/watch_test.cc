@@ -15,6 +15,7 @@
 #include "proxy/cli/exposition.h"
 #include "proxy/cli/page.h"
 #include "proxy/cli/remedy.h"
+#include "proxy/ops/log.h"
 
 namespace danegate::cli {
 namespace {
@@ -312,6 +313,51 @@ TEST(Page, TheChartStaysInsideItsFrame) {
   EXPECT_THAT(svg, Not(HasSubstr("=\"-")));
   EXPECT_THAT(svg, HasSubstr("x=\"715.0\""));  // the last piece, at the right edge
   EXPECT_THAT(day_chart(History::Day{}, sys_seconds(0s)).markup(), Not(HasSubstr("<rect")));
+}
+
+// Rule 18: a field is a field, and what a server says cannot pass for one; shown with the filter that people copy.
+TEST(LogLines, Rule18TheFail2banFilterMatchesFieldsAndNotWords) {
+  std::smatch found;
+  const std::string filter = file("conf/danegate-fail2ban.conf");
+  ASSERT_TRUE(std::regex_search(filter, found, std::regex("\nfailregex = ([^\n]*)\n")));
+  std::string pattern = found[1].str();
+  pattern.replace(pattern.find("<ADDR>"), 6, "([0-9a-f:.]+)");
+  const std::regex failure(pattern);
+  struct Row {
+    const char* name;
+    std::string client;
+    std::string reason;
+    std::string why;
+    std::string address;  ///< empty: no match
+  };
+  for (const auto& row : {
+           Row{"v4", "192.0.2.9:4711", "limit", "too many look-ups", "192.0.2.9"},
+           Row{"v6", "[2001:db8::9]:4711", "limit", "too many", "2001:db8::9"},
+           Row{"another_reason", "192.0.2.9:4711", "policy", "x", ""},
+           Row{"in_the_words", "192.0.2.9:4711", "policy", "x reason=limit y", ""},
+           Row{"behind_a_quote", "192.0.2.9:4711", "policy", "x\" reason=limit y=\"", ""},
+           Row{"behind_a_backslash", "192.0.2.9:4711", "policy", "x\\\" reason=limit ", ""},
+           Row{"another_line", "192.0.2.9:4711", "policy",
+               "\n2026-01-05T09:12:44.120Z warning delivery session=1 client=198.51.100.1:1 reason=limit", ""},
+       }) {
+    const std::string line = ops::format_event(ops::LogFormat::Text, ops::LogLevel::Warning, "delivery",
+                                               {{"session", std::int64_t{12}},
+                                                {"client", row.client},
+                                                {"domain", std::string("a.example")},
+                                                {"mx_secure", true},
+                                                {"result", std::string("failed")},
+                                                {"reason", row.reason},
+                                                {"why", row.why},
+                                                {"ms", std::int64_t{3}}},
+                                               std::chrono::system_clock::time_point());
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+    for (const std::string& prefix : {std::string(), std::string("mail danegate[123]: ")}) {
+      std::smatch match;
+      const std::string whole = prefix + line;
+      const bool matches = std::regex_search(whole, match, failure);
+      EXPECT_EQ(matches ? match[1].str() : "", row.address) << row.name << ": " << whole;
+    }
+  }
 }
 
 TEST(Remedy, EveryReasonHasOne) {
