@@ -44,7 +44,7 @@ void Channel::issue(PeerCommand command, std::string line) {
 
 void Channel::send_waiting() {
   // What the peer has begun to say before the command went out is no answer to it (lockstep: a reply in advance).
-  if (!waiting_.empty() && outstanding_.empty()) unasked_ = !parser_.idle() || net::length(link_->input()) > 0;
+  if (!waiting_.empty() && outstanding_.empty()) unasked_ = peer_has_begun();
   std::string group;
   while (!waiting_.empty() && (outstanding_.empty() || capabilities.pipelining)) {
     auto& [command, line] = waiting_.front();
@@ -56,11 +56,20 @@ void Channel::send_waiting() {
   if (!group.empty()) link_->send(group);
 }
 
+void Channel::set_content_open(bool open) {
+  content_open_ = open;
+  early_ = !open && peer_has_begun();
+}
+
+bool Channel::peer_has_begun() const {
+  return !parser_.idle() || net::length(link_->input()) > 0;
+}
+
 bool Channel::legal(PeerCommand command, const smtp::Reply& reply) const {
   if (reply.transient_negative() || reply.permanent_negative()) return true;
   if (command == PeerCommand::Data) return reply.intermediate();
   if (command == PeerCommand::Auth && reply.code == 334) return true;  // RFC 4954 section 4
-  if (command == PeerCommand::EndOfData) return reply.positive() && !content_open_;
+  if (command == PeerCommand::EndOfData) return reply.positive() && !content_open_ && !early_;
   return reply.positive();
 }
 

@@ -56,7 +56,7 @@ class Channel {
   std::expected<std::optional<Answered>, std::string> next();
 
   /// While content flows, the peer may only refuse it.
-  void set_content_open(bool open) { content_open_ = open; }
+  void set_content_open(bool open);
 
   ChannelIdentity identity;
   smtp::Capabilities capabilities;
@@ -67,9 +67,11 @@ class Channel {
 
  private:
   void send_waiting();
+  bool peer_has_begun() const;
   bool legal(PeerCommand command, const smtp::Reply& reply) const;
 
   std::unique_ptr<PeerLink> link_;
+  bool early_ = false;    ///< a reply was begun before the end of data went out: it can only be a refusal
   bool unasked_ = false;  ///< the next reply was begun before the command that it would answer went out
   smtp::ReplyParser parser_;
   std::deque<PeerCommand> outstanding_;

@@ -200,6 +200,21 @@ TEST_F(Limits, ARepliesBeginningBelongsToItsTime) {
   EXPECT_THAT(begun->heard(), StartsWith("451 4.4.2"));
   EXPECT_TRUE(begun->connection(0).wire.aborted);
 
+  // A 2xx that was begun in the middle of the content does not accept what followed; a refusal may come so.
+  for (const auto& [code, answer] :
+       {std::pair{"250 2.0.0 que", "451 4.4.2"}, std::pair{"552 5.3.4 too ", "552 5.3.4"}}) {
+    auto content = greeted();
+    content->exchange(kMail + rcpt("r@example.org") + "DATA\r\n");
+    content->connection(0).peer.replies = {{".", ""}};
+    content->heard();
+    content->connection(0).wire.coming += code;
+    content->run();
+    content->exchange("x\r\n.\r\n");
+    content->connection(0).wire.coming += "ued\r\n";
+    content->run();
+    EXPECT_THAT(content->heard(), StartsWith(answer));
+  }
+
   // Its farewell may come in two pieces, around a command.
   auto farewell = greeted();
   farewell->exchange(kMail + rcpt("r@example.org"));
