@@ -32,6 +32,13 @@ class Choices {
   std::size_t at_ = 0;
 };
 
+/// DER of the certificate that the zone's TLSA records name, and of another.
+const std::string& good_certificate();
+const std::string& bad_certificate();
+
+/// With DANEGATE_TRACE in the environment: what is said, for whoever looks into a script.
+void trace(const char* where, std::string_view octets);
+
 /// One connection as the world outside the session sees it. It outlives the session's link.
 struct Wire {
   net::BufferHandle input = net::make_buffer();
