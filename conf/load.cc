@@ -75,8 +75,7 @@ void refuse_what_is_missing(const Config& config, Report& report) {
     bool asked;
     std::string_view what;
   };
-  const std::array<Missing, 4> missing{{
-      {"pool.max_idle", config.pool.max_idle > 0, "the pool; only 0"},
+  const std::array<Missing, 3> missing{{
       {"listen.mode", config.listen.mode == ListenMode::Tproxy, "\"tproxy\"; only \"redirect\""},
       {"intercept.scope", config.intercept.forward, "\"forward\"; only \"output\""},
       {"intercept.backend", config.intercept.backend == Backend::Nftables, "\"nftables\"; only \"iptables\""},
@@ -162,10 +161,6 @@ void check_whole(const Config& config, Report& report) {
   if (config.limits.buffer < 2 * config.limits.line) {
     const std::string_view where = report.is_written("limits.buffer") ? "limits.buffer" : "limits.line";
     report.fail(report.line_of(where), std::string(where), "limits.buffer must hold at least two of limits.line");
-  }
-  if (report.is_written("tls.resumption") && config.tls.resumption) {
-    report.warn(report.line_of("tls.resumption"), "tls.resumption",
-                "has no effect yet: every connection has a full handshake");
   }
   warn_of_short_timeouts(config, report);
   warn_of_open_metrics(config, report);

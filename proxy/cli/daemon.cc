@@ -183,9 +183,9 @@ Daemon::Result Daemon::become_user() {
   return user_ ? ops::drop_to_user(*user_, keep) : ops::harden_process(keep);
 }
 
-/// A session needs a socket on each side.
+/// A session needs a socket on each side, a pooled channel one.
 void Daemon::raise_descriptor_limit() {
-  const auto wanted = static_cast<rlim_t>(config_->limits.max_sessions * 2 + 256);
+  const auto wanted = static_cast<rlim_t>(config_->limits.max_sessions * 2 + config_->pool.max_idle + 256);
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   // Beyond the hard limit only with privilege, and with none in a container: then up to it.
@@ -370,7 +370,10 @@ void Daemon::run_loop() {
     if (watch.stepped()) {
       cache_->clear();
       shared_.memory.clear();
-      log_.warning("the wall clock was set: cached DNS answers are dropped (security.md rule 8)");
+      renew_workers();
+      log_.warning(
+          "the wall clock was set: cached DNS answers, pooled channels and TLS sessions are dropped (security.md rule "
+          "8)");
     }
     clock->set(kClockCheck);
   });
@@ -443,8 +446,15 @@ void Daemon::reload(const std::string& path) {
   config_ = std::make_shared<const conf::Config>(std::move(loaded->config));
   log_.configure(log_format(config_->log.format), log_level(config_->log.level));
   raise_descriptor_limit();
-  for_each_worker([this](session::Worker& worker) { worker.reconfigure(config_); });
+  renew_workers();
   log_.event(ops::LogLevel::Info, "reload", {{"state", std::string("done: sessions from now on use it")}});
+}
+
+/// The configuration in force for sessions to come; what was authenticated so far serves none of them.
+void Daemon::renew_workers() {
+  ++generation_;
+  shared_.tls_sessions.advance(generation_);
+  for_each_worker([this](session::Worker& worker) { worker.reconfigure(config_, generation_); });
 }
 
 std::vector<WorkerView> Daemon::worker_views() {
@@ -477,6 +487,8 @@ Figures Daemon::figures() {
   figures.chronicle = statistics_.chronicle();
   figures.lookups = lookups_->figures();
   figures.cache = cache_->statistics();
+  figures.pool = shared_.pool.statistics();
+  figures.tls_sessions = shared_.tls_sessions.statistics();
   figures.discoveries = tallies.discoveries.load();
   figures.resolver = {resolver.ready, resolver.restarts, resolver.state};
   figures.process = process_figures();

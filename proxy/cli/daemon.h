@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <mutex>
@@ -68,6 +69,7 @@ class Daemon {
   void on_terminate();
   void on_reload();
   void reload(const std::string& path);
+  void renew_workers();
   void on_worker_finished();
   void for_each_worker(const std::function<void(session::Worker&)>& action);
   void warn(const std::vector<conf::Problem>& problems);
@@ -89,6 +91,7 @@ class Daemon {
   std::shared_ptr<dns::Cache> cache_;
   std::shared_ptr<dns::RetryTurn> retry_turn_;
   session::Shared shared_;
+  std::uint64_t generation_ = 0;  ///< of what the workers keep of the past
   std::vector<dns::Fd> resolver_controls_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<ops::ControlServer> control_;

@@ -86,7 +86,16 @@ std::string status_document(const Figures& figures) {
   const auto& cache = figures.cache;
   document["cache"] = {{"entries", cache.entries}, {"octets", cache.octets},       {"hits", cache.hits},
                        {"misses", cache.misses},   {"evictions", cache.evictions}, {"prefetches", cache.prefetches}};
-  document["pool"] = {{"idle", figures.pool.idle}, {"reused", figures.counts.reused}};
+  const auto& [held, stored, offered] = figures.tls_sessions;
+  document["pool"] = {
+      {"idle", figures.pool.idle},
+      {"reused", figures.counts.reused},
+      {"stored", figures.pool.stored},
+      {"hits", figures.pool.hits},
+      {"lost", figures.pool.lost},
+      {"expired", figures.pool.expired},
+      {"tls_sessions",
+       {{"held", held}, {"stored", stored}, {"offered", offered}, {"resumed", figures.counts.resumed}}}};
   document["queues"] = {{"discoveries", figures.discoveries}};
   document["resolver"] = {
       {"ready", figures.resolver.ready}, {"restarts", figures.resolver.restarts}, {"state", figures.resolver.state}};

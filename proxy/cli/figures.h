@@ -37,9 +37,8 @@ struct Figures {
   dns::LookupStatistics::Figures lookups;
   dns::CacheStatistics cache;
   std::size_t discoveries = 0;  ///< in flight
-  struct Pool {
-    std::size_t idle = 0;
-  } pool;
+  session::PoolStatistics pool;
+  session::TlsSessionStatistics tls_sessions;
   struct Resolver {
     bool ready = false;
     std::uint64_t restarts = 0;

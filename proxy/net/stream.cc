@@ -176,6 +176,12 @@ void Stream::want_input(bool wanted) {
   if (pending_error_ == 0) arm();
 }
 
+bool Stream::quiet() {
+  if (connecting_ || pending_error_ != 0 || fd_ < 0 || length(input_.get()) > 0) return false;
+  char octet = 0;
+  return recv(fd_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 void Stream::finish() {
   finishing_ = true;
   flush();

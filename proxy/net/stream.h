@@ -51,6 +51,8 @@ class Stream {
   void want_input(bool wanted);
   /// Reading stops above this many octets in input().
   void set_read_limit(std::size_t octets) { read_limit_ = octets; }
+  /// Nothing waits to be read, neither in input() nor in the socket, and the connection has not ended.
+  bool quiet();
   /// No more octets from us; the peer sees the end of the stream when the rest of output() has gone.
   void finish();
   /// The peer gets RST: it must not take what it has for complete.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <compare>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <expected>
 #include <memory>
@@ -29,6 +32,18 @@ struct ChannelIdentity {
   std::string tlsa;  ///< the matching record, "3 1 1"
   std::optional<TlsOutcome> tls;
   std::string note;  ///< what else the log should say of it
+};
+
+/// Under which circumstances a channel was dialled. One that is kept for later serves exactly the same ones
+/// (security.md rule 17).
+struct PoolKey {
+  net::Endpoint peer;
+  std::string server_name;                ///< SNI: the TLSA base domain
+  std::optional<dane::IpAddress> source;  ///< what the upstream socket was to be bound to
+  dane::IpAddress client;
+  std::string client_name;  ///< its HELO/EHLO, which is what the peer was told
+  std::uint64_t generation = 0;
+  friend auto operator<=>(const PoolKey&, const PoolKey&) = default;
 };
 
 /// A conversation with a peer: commands go out in order (together when the peer offers PIPELINING, else in lockstep),
@@ -63,7 +78,9 @@ class Channel {
   bool dirty = false;  ///< a transaction was begun and not ended: RSET before the next MAIL
   /// The client's AUTH went this way, or may go: it never serves another client or session (security.md rule 17).
   bool carried_auth = false;
-  bool kept = false;  ///< served a transaction before this one: the peer may have closed it meanwhile
+  bool kept = false;             ///< served a transaction before this one: the peer may have closed it meanwhile
+  std::size_t deliveries = 0;    ///< transactions begun (MAIL)
+  std::optional<PoolKey> key{};  ///< how it was dialled; nothing: it cannot serve another session
 
  private:
   void send_waiting();

@@ -119,6 +119,7 @@ void TcpPeerLink::want_input(bool wanted) {
 
 void TcpPeerLink::close() {
   if (!stream_) return;
+  give_session();
   if (tls_ && !handshaking_) tls_->close();
   tls_.reset();
   partings_.add(std::move(stream_));
@@ -127,13 +128,28 @@ void TcpPeerLink::close() {
 void TcpPeerLink::abort() {
   if (!stream_) return;
   stream_->abort();
+  give_session();
   tls_.reset();
   stream_.reset();
+}
+
+/// At the end: by then the tickets have come.
+void TcpPeerLink::give_session() {
+  const auto keep = std::exchange(keep_session_, nullptr);
+  if (!keep || !tls_) return;
+  if (auto session = tls_->session()) keep(std::move(*session));
+}
+
+bool TcpPeerLink::quiet() {
+  if (!stream_ || !failure_.empty() || !stream_->quiet()) return false;
+  return !plain_ || (net::length(plain_.get()) == 0 && !tls_->pending());
 }
 
 void TcpPeerLink::start_tls(const std::string& server_name, tls::SuiteList suites) {
   plain_ = net::make_buffer();
   tls_ = std::make_unique<tls::ClientChannel>(tls_context_, suites, server_name, stream_->input(), stream_->output());
+  if (offered_) tls_->offer(*offered_);
+  offered_.reset();
   handshaking_ = true;
   later_.set(std::chrono::milliseconds(0));  // the outcome is never told from here
 }

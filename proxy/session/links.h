@@ -83,6 +83,9 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   void close() override;
   void abort() override;
   void set_events(PeerEvents& events) override { events_ = &events; }
+  bool quiet() override;
+  void offer(tls::ResumableSession session) override { offered_ = std::move(session); }
+  void keep_session(std::function<void(tls::ResumableSession)> keep) override { keep_session_ = std::move(keep); }
   void start_tls(const std::string& server_name, tls::SuiteList suites) override;
 
  private:
@@ -93,6 +96,7 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   void handshake();
   void decrypt();
   void on_later();
+  void give_session();
   /// Told from the loop, not from inside the call that failed.
   void fail_later(std::string why);
 
@@ -103,6 +107,8 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   std::unique_ptr<net::Stream> stream_;
   net::BufferHandle plain_;  ///< made with the TLS channel
   std::unique_ptr<tls::ClientChannel> tls_;
+  std::optional<tls::ResumableSession> offered_;
+  std::function<void(tls::ResumableSession)> keep_session_;
   bool handshaking_ = false;
   std::string failure_;
 };

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "proxy/session/pool.h"
 #include "proxy/session/session.h"
 
 namespace danegate::session {
@@ -175,8 +176,12 @@ void Session::lose_channel(Reason reason, std::string why, std::optional<smtp::R
 
 void Session::release_channel() {
   if (!channel_) return;
-  if (!channel_->busy()) channel_->link().send("QUIT\r\n");
-  channel_->link().close();
+  ChannelPool* const pool = environment_.pool();
+  const Route route{info_.original_destination, info_.address.address};
+  if (!pool || !pool->park(channel_, route, config_->pool)) {
+    if (!channel_->busy()) channel_->link().send("QUIT\r\n");
+    channel_->link().close();
+  }
   forget_channel();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -39,7 +40,8 @@ struct Candidate {
                            ///< `requirement` (Dane or Pkix) authenticates it
   bool unmatched = false;  ///< the original destination, of which discovery knows nothing: if it offers AUTH it looks
                            ///< like a smarthost, and 451 4.7.4 names the `[[relay]]` to write
-  std::optional<Refusal> refusal;  ///< decided already (its DNS failed): an attempt event, not dialled
+  std::optional<Refusal> refusal;                  ///< decided already (its DNS failed): an attempt event, not dialled
+  std::optional<std::chrono::seconds> tlsa_ttl{};  ///< how long `records` may still be used
 };
 
 /// Whom to dial for one recipient's next hop, and what to say when nobody serves.

@@ -174,6 +174,7 @@ Candidate make_candidate(const PlanContext& context, const MxHost& host, std::ve
     case Requirement::Encrypt: break;
     case Requirement::Dane:
       candidate.records = host.records;
+      candidate.tlsa_ttl = std::chrono::seconds(host.ttl);
       // RFC 7672 section 3.2.3: the TLSA base domain, then the next-hop names that a secure MX RRset vouches for.
       candidate.names = {host.tlsa_base};
       for (const dane::DomainName& name : context.found.next_hop_names) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -73,11 +74,20 @@ class PeerLink : public Link {
  public:
   /// Events go here from now on: a channel changes hands between phases.
   virtual void set_events(PeerEvents& events) = 0;
+  /// Nothing has come that input() does not show, not even to the socket, nor is this the end of the connection.
+  virtual bool quiet() { return net::length(input()) == 0; }
+  /// Before start_tls(): the peer may resume this.
+  virtual void offer(tls::ResumableSession /*session*/) {}
+  /// When the connection ends, `keep` gets what the peer would resume; nothing if it would not. Once.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): those who keep it move it
+  virtual void keep_session(std::function<void(tls::ResumableSession)> /*keep*/) {}
   /// Starts the handshake; input() must be empty. Ends in on_tls().
   virtual void start_tls(const std::string& server_name, tls::SuiteList suites) = 0;
 };
 
 class Memory;
+class ChannelPool;
+class TlsSessionStore;
 
 /// Everything a session needs from outside. One per worker.
 class Environment {
@@ -116,6 +126,14 @@ class Environment {
   virtual void record(const DeliveryEvent& event) = 0;
   /// A TLS handshake has ended; nullptr: it failed.
   virtual void on_handshake(const tls::TlsInfo* done) { (void)done; }
+
+  /// Channels that other sessions left open; null: there is no pool.
+  virtual ChannelPool* pool() { return nullptr; }
+  /// TLS sessions for resumption; null: there are none.
+  virtual TlsSessionStore* tls_sessions() { return nullptr; }
+  /// Grows with each reload of the configuration and each step of the wall clock: what was authenticated before is not
+  /// used after it.
+  virtual std::uint64_t generation() { return 0; }
 };
 
 }  // namespace danegate::session

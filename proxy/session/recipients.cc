@@ -210,6 +210,9 @@ void Session::secure(Recipient recipient) {
   if (!info_.address.address.is_loopback()) request.source = info_.address.address;
   request.client_name = client_name_;
   request.needs_smtputf8 = recipient.needs_smtputf8;
+  request.client = info_.address.address;
+  request.generation = generation_;
+  request.may_reuse = !recipient.redialled;
   alarm_->cancel();
   phase_ = InSecuring{std::move(recipient),
                       std::make_unique<Securing>(environment_, config_, std::move(request), securing_owner_)};
@@ -300,6 +303,7 @@ void Session::submit(Recipient recipient) {
     channel_->issue(PeerCommand::Mail, mail_command());
     channel_->dirty = true;
     transaction.mail_sent = true;
+    ++channel_->deliveries;
   }
   channel_->issue(PeerCommand::Rcpt, recipient.command);
   phase_ = AwaitingRcpt{std::move(recipient)};

@@ -84,6 +84,8 @@ void Session::on_relay_found(const dane::DiscoveryResult& found) {
   if (!info_.address.address.is_loopback()) request.source = info_.address.address;
   // In plaintext, where nothing that is said counts: the client's own name follows inside TLS, and comes from itself.
   request.client_name = address_literal(info_.address.address);
+  request.client = info_.address.address;
+  request.generation = generation_;
   request.relay = Securing::Request::Relay{info_.relay->port, info_.relay->tls == conf::RelayTls::Implicit};
   auto* opening = in<OpeningRelay>();
   opening->securing = std::make_unique<Securing>(environment_, config_, std::move(request), relay_owner_);
@@ -92,7 +94,7 @@ void Session::on_relay_found(const dane::DiscoveryResult& found) {
 
 void Session::on_relay_open(std::unique_ptr<Channel> channel) {
   channel_ = std::move(channel);
-  channel_->capabilities = {};   // what it offers is asked by the client
+  channel_->capabilities = {};    // what it offers is asked by the client
   channel_->carried_auth = true;  // or may: it is this client's alone, now and later (security.md rule 17)
   channel_->link().set_events(peer_side_);
   reply(smtp::Reply{220, {address_literal(info_.original_destination.address) + " ESMTP"}});

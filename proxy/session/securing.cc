@@ -93,6 +93,7 @@ void Securing::dial_next() {
 }
 
 void Securing::dial() {
+  if (reuse()) return;
   const bool others = more_to_try();
   const auto now = environment_.now();
   candidate_deadline_ = others ? now + kVerifiedWhileOthersWait : Clock::time_point::max();
@@ -100,10 +101,12 @@ void Securing::dial() {
   state_ = State::Connecting;
   lacks_smtputf8_ = false;
   ehlo_refused_ = false;
+  offered_since_.reset();
   channel_ = std::make_unique<Channel>(environment_.dial(peer, request_.source, *this), config_->limits.line);
   channel_->identity.candidate = candidate();
   channel_->identity.peer = peer;
   channel_->identity.mx_secure = request_.plan.mx_secure;
+  if (!request_.relay) channel_->key = pool_key(peer.address);
   std::chrono::milliseconds limit = config_->timeouts.connect;
   if (others || candidate().trial) limit = std::min<std::chrono::milliseconds>(limit, kConnectWhileOthersWait);
   wait(limit, Stage::Connect);
@@ -225,7 +228,8 @@ void Securing::on_starttls(const smtp::Reply& reply) {
 void Securing::start_handshake() {
   state_ = State::Handshaking;
   const auto suites = candidate().requirement == Requirement::May ? tls::SuiteList::Compatible : tls::SuiteList::Strict;
-  channel_->link().start_tls(candidate().server_name ? candidate().server_name->to_string() : std::string(), suites);
+  offer_session();
+  channel_->link().start_tls(server_name(), suites);
   wait(config_->timeouts.command, Stage::Handshake);
 }
 
@@ -237,8 +241,14 @@ void Securing::on_tls(std::expected<TlsOutcome, tls::TlsError> outcome) {
   verify();
 }
 
-/// At level may a broken handshake costs the TLS, not the mail: once more, on a new connection, without it.
+/// A handshake that broke when a session was offered is tried again in full, on a new connection: resumption may never
+/// cost a delivery. At level may a broken handshake costs the TLS, not the mail: once more, on a new connection,
+/// without it.
 void Securing::handshake_failed(Reason reason, const std::string& why) {
+  if (offered_since_ && reason == Reason::TlsHandshake) {
+    without_resumption_ = true;
+    return dial();
+  }
   if (candidate().requirement != Requirement::May) return fail(reason, why);
   without_starttls_ = true;
   broken_handshake_ = why;
@@ -251,6 +261,7 @@ void Securing::verify() {
                                    environment_.pkix_anchors(), channel_->identity)) {
     return fail(refusal->reason, refusal->text);
   }
+  keep_session();
   // What was said before the handshake is void (RFC 3207 section 4.2).
   channel_->capabilities = {};
   if (request_.relay && request_.relay->implicit_tls) {
@@ -315,6 +326,7 @@ void Securing::fail(Reason reason, std::string why, std::optional<smtp::Reply> p
   without_starttls_ = false;
   broken_handshake_.clear();
   plaintext_because_.clear();
+  without_resumption_ = false;
   ++address_;
   alarm_->set(0ms);
 }

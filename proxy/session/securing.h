@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 #include "proxy/session/channel.h"
 
 namespace danegate::session {
+
+struct TlsSessionKey;
 
 /// One address of one candidate, tried in vain.
 struct FailedAttempt {
@@ -39,6 +42,9 @@ class Securing final : private PeerEvents {
       bool implicit_tls = false;  ///< TLS from the first octet on (RFC 8314 section 3.3)
     };
     std::optional<Relay> relay = {};
+    dane::IpAddress client{};
+    std::uint64_t generation = 0;  ///< Environment::generation() when the session began
+    bool may_reuse = true;         ///< false: a pooled channel was dead, so a new connection is wanted
   };
 
   class Owner {
@@ -69,6 +75,13 @@ class Securing final : private PeerEvents {
   void on_alarm();
   void dial_next();
   void dial();
+  bool reuse();
+  void offer_session();
+  void keep_session();
+  std::optional<ChannelIdentity> seen_now(ChannelIdentity identity) const;
+  std::string server_name() const;
+  PoolKey pool_key(const dane::IpAddress& address) const;
+  TlsSessionKey tls_session_key() const;
   bool more_to_try() const;
   void on_reply(const Channel::Answered& answered);
   void on_greeting(const smtp::Reply& reply);
@@ -94,7 +107,8 @@ class Securing final : private PeerEvents {
 
   const Candidate& candidate() const { return request_.plan.candidates[candidate_]; }
   net::Endpoint next_peer() const {
-    return {candidate().addresses[address_], request_.relay ? request_.relay->port : request_.original_destination.port};
+    return {candidate().addresses[address_],
+            request_.relay ? request_.relay->port : request_.original_destination.port};
   }
   bool plaintext_allowed() const;
 
@@ -111,6 +125,8 @@ class Securing final : private PeerEvents {
   std::string broken_handshake_;   ///< why it did, on the connection before
   std::string plaintext_because_;  ///< for the log
   bool ehlo_refused_ = false;
+  bool without_resumption_ = false;  ///< the handshake broke when a session was offered: once more without
+  std::optional<Clock::time_point> offered_since_;  ///< a session was offered: when its peer proved its key
   bool lacks_smtputf8_ = false;
   FailedAttempt::Stage stage_ = FailedAttempt::Stage::Dns;
   Clock::time_point setup_deadline_;

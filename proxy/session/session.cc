@@ -35,6 +35,7 @@ Session::Session(Environment& environment, std::shared_ptr<const conf::Config> c
     : environment_(environment),
       config_(std::move(config)),
       info_(info),
+      generation_(environment.generation()),
       host_(host),
       alarm_(environment.make_alarm([this] { on_alarm(); })),
       reader_(config_->limits.line) {}

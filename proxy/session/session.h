@@ -220,6 +220,7 @@ class Session {
   Environment& environment_;
   std::shared_ptr<const conf::Config> config_;
   ClientInfo info_;
+  const std::uint64_t generation_;  ///< of the configuration and the clock that this session began with
   Host& host_;
   ClientSide client_side_{*this};
   PeerSide peer_side_{*this};

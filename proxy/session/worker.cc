@@ -74,6 +74,7 @@ Worker::Worker(Shared& shared, std::shared_ptr<const conf::Config> config, std::
       resolver_(make_resolver(loop_)),
       partings_(loop_),
       routes_(static_cast<Environment&>(*this), [this] { on_routes(); }),
+      pool_(*this, shared.pool, this),
       reaper_(loop_, [this] { reap(); }),
       drain_timer_(loop_, [this] { end_drain(); }),
       discoveries_(std::make_shared<Discoveries>()),
@@ -84,6 +85,9 @@ Worker::Worker(Shared& shared, std::shared_ptr<const conf::Config> config, std::
 }
 
 Worker::~Worker() {
+  shared_.pool.directory.leave(*this);
+  for (const HandedOver& late : handed_over_) close(late.fd);
+  pool_.close();
   sessions_.clear();
   finished_.clear();
   for (const Arrival& arrival : arrivals_) close(arrival.fd);
@@ -107,15 +111,31 @@ void Worker::on_accept(int fd) {
     return turn_away(fd, *client, original, "4.7.0",
                      "this port serves connections that were redirected to it; dial the mail server itself");
   }
+  const HandedOver connection{fd, *client, *original};
+  // The kernel chose this worker; the channel that would serve the client best may be another's.
+  if (config_->pool.max_idle > 0 && shared_.pool.directory.hand_over(connection, *this)) return;
+  serve(connection);
+}
+
+void Worker::receive(const HandedOver& connection) {
+  {
+    const std::lock_guard lock(mutex_);
+    handed_over_.push_back(connection);
+  }
+  wakeup_.wake();
+}
+
+void Worker::serve(const HandedOver& connection) {
+  const auto& [fd, client, original] = connection;
   if (draining_) {
     ++shared_.tallies.while_draining;
-    return turn_away(fd, *client, original, "4.3.2", "shutting down, try again soon");
+    return turn_away(fd, client, original, "4.3.2", "shutting down, try again soon");
   }
-  if (!shared_.counts.enter(client->address, config_->limits)) {
+  if (!shared_.counts.enter(client.address, config_->limits)) {
     ++shared_.tallies.over_limit;
-    return turn_away(fd, *client, original, "4.3.2", "too many sessions, try again later");
+    return turn_away(fd, client, original, "4.3.2", "too many sessions, try again later");
   }
-  begin_session({fd, *client, *original});
+  begin_session({fd, client, original});
 }
 
 void Worker::begin_session(const Arrival& arrival) {
@@ -232,10 +252,11 @@ void Worker::reap() {
   leave_if_empty();
 }
 
-void Worker::reconfigure(std::shared_ptr<const conf::Config> config) {
+void Worker::reconfigure(std::shared_ptr<const conf::Config> config, std::uint64_t generation) {
   {
     const std::lock_guard lock(mutex_);
     next_config_ = std::move(config);
+    next_generation_ = generation;
   }
   wakeup_.wake();
 }
@@ -259,21 +280,29 @@ void Worker::stop() {
 void Worker::on_commands() {
   heard_ = std::chrono::steady_clock::now();
   bool drain_now = false;
+  bool changed = false;
+  std::vector<HandedOver> handed_over;
   {
     const std::lock_guard lock(mutex_);
-    if (next_config_) {
+    changed = next_config_ != nullptr;
+    if (changed) {
       config_ = std::exchange(next_config_, nullptr);
+      generation_ = next_generation_;
       routes_.configure(config_);
       on_routes();
     }
     if (stop_asked_) return loop_.stop();
     drain_now = std::exchange(drain_asked_, false);
+    handed_over.swap(handed_over_);
   }
+  if (changed) pool_.clear();
+  for (const HandedOver& connection : handed_over) serve(connection);
   if (drain_now && !draining_) begin_drain();
 }
 
 void Worker::begin_drain() {
   draining_ = true;
+  pool_.close();
   for (const auto& listener : listeners_) listener->stop();
   turn_away_arrivals();
   std::vector<Session*> all;

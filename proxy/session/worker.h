@@ -16,9 +16,11 @@
 #include "proxy/net/listener.h"
 #include "proxy/session/links.h"
 #include "proxy/session/memory.h"
+#include "proxy/session/pool.h"
 #include "proxy/session/ports.h"
 #include "proxy/session/relay_routes.h"
 #include "proxy/session/session.h"
+#include "proxy/session/tls_sessions.h"
 
 namespace danegate::session {
 
@@ -63,11 +65,13 @@ struct Shared {
   std::function<void(const DeliveryEvent&)> record;                                    ///< thread-safe
   std::function<void(const SessionNote&)> note;                                        ///< thread-safe
   std::function<void(const tls::TlsInfo*)> on_handshake = [](const tls::TlsInfo*) {};  ///< thread-safe
+  PoolShare pool;
+  TlsSessionStore tls_sessions;
 };
 
 /// One event-loop thread: its listeners, its resolver, its TLS contexts, its sessions. It is the sessions' environment
 /// and the one place that deletes them.
-class Worker final : private Environment, private Session::Host {
+class Worker final : private Environment, private Session::Host, private HandoverDirectory::Receiver {
  public:
   using MakeResolver = std::function<std::unique_ptr<dns::Resolver>(net::EventLoop&)>;
 
@@ -80,7 +84,8 @@ class Worker final : private Environment, private Session::Host {
   void run();
 
   // From any thread.
-  void reconfigure(std::shared_ptr<const conf::Config> config);  ///< for sessions to come
+  /// For sessions to come. `generation`: Environment::generation() from then on; channels kept so far are closed.
+  void reconfigure(std::shared_ptr<const conf::Config> config, std::uint64_t generation);
   void drain();  ///< accepts no more; what is in flight has limits.drain_s
   void stop();   ///< at once
   void ping() const { wakeup_.wake(); }
@@ -102,6 +107,11 @@ class Worker final : private Environment, private Session::Host {
   std::shared_ptr<void> admit_discovery(const dane::IpAddress& client) override;
   void record(const DeliveryEvent& event) override { shared_.record(event); }
   void on_handshake(const tls::TlsInfo* done) override { shared_.on_handshake(done); }
+  ChannelPool* pool() override { return config_->pool.max_idle > 0 ? &pool_ : nullptr; }
+  TlsSessionStore* tls_sessions() override { return config_->tls.resumption ? &shared_.tls_sessions : nullptr; }
+  std::uint64_t generation() override { return generation_; }
+  // HandoverDirectory::Receiver
+  void receive(const HandedOver& connection) override;
   // Session::Host
   void on_finished(Session& session) override;
 
@@ -116,6 +126,7 @@ class Worker final : private Environment, private Session::Host {
   void begin_session(const Arrival& arrival);
   void on_routes();
   void turn_away_arrivals();
+  void serve(const HandedOver& connection);
   void turn_away(int fd, const net::Endpoint& client, std::optional<net::Endpoint> original, const std::string& code,
                  const std::string& why);
   bool dials_a_listener(const net::Endpoint& original);
@@ -133,6 +144,8 @@ class Worker final : private Environment, private Session::Host {
   Partings partings_;
   RelayRoutes routes_;
   std::vector<Arrival> arrivals_;
+  ChannelPool pool_;
+  std::uint64_t generation_ = 0;
   std::unordered_map<const Session*, std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Session>> finished_;
   net::Timer reaper_;
@@ -147,6 +160,8 @@ class Worker final : private Environment, private Session::Host {
   // Commands of other threads.
   std::mutex mutex_;
   std::shared_ptr<const conf::Config> next_config_;
+  std::uint64_t next_generation_ = 0;
+  std::vector<HandedOver> handed_over_;
   bool drain_asked_ = false;
   bool stop_asked_ = false;
   std::atomic<std::chrono::steady_clock::time_point> heard_{std::chrono::steady_clock::now()};

@@ -10,17 +10,12 @@
 #include <optional>
 #include <utility>
 
-#include "proxy/tls/context_impl.h"
-#include "proxy/tls/crypto_device.h"
+#include "proxy/tls/channel_impl.h"
 #include "proxy/tls/failure.h"
 #include "proxy/tls/suites.h"
 
 namespace danegate::tls {
 namespace {
-
-struct FreeSession {
-  void operator()(WOLFSSL* ssl) const { wolfSSL_free(ssl); }
-};
 
 constexpr std::size_t kRecord = 16384;           // RFC 8446 section 5.1
 constexpr std::size_t kSmallestReserve = 512;    // one reply; saves allocations when records are tiny
@@ -28,36 +23,21 @@ constexpr std::size_t kLargestWrite = 1U << 30;  // wolfSSL counts in int
 
 }  // namespace
 
-struct ClientChannel::Impl {
-  Impl(SuiteList list, evbuffer* in, evbuffer* out) : suites(list), cipher_in(in), cipher_out(out) {}
-
-  SuiteList suites;
-  evbuffer* cipher_in;
-  evbuffer* cipher_out;
-  bool min_tls13 = false;
-  bool done = false;
-  bool closed_by_peer = false;
-  bool closed_by_us = false;
-  std::optional<TlsError> failure;
-  std::vector<std::string> chain;
-  TlsInfo info;
-  // In this order: freeing the session may still use the keys.
-  ConnectionKeys keys;
-  std::unique_ptr<WOLFSSL, FreeSession> ssl;
-
-  std::unexpected<TlsError> fail(TlsError error) {
-    failure = std::move(error);
-    return std::unexpected(*failure);
-  }
-  std::expected<void, TlsError> usable(std::string_view phase);
-  std::expected<void, TlsError> check_outcome();
-};
-
 int receive_octets(WOLFSSL* /*ssl*/, char* buffer, int size, void* context) noexcept {
-  auto* const in = static_cast<evbuffer*>(context);
-  const int got = evbuffer_remove(in, buffer, static_cast<std::size_t>(size));
+  auto& source = *static_cast<CipherSource*>(context);
+  const int got = evbuffer_remove(source.in, buffer, static_cast<std::size_t>(size));
   if (got < 0) return WOLFSSL_CBIO_ERR_GENERAL;
-  return got == 0 ? WOLFSSL_CBIO_ERR_WANT_READ : got;
+  if (got == 0) return WOLFSSL_CBIO_ERR_WANT_READ;
+  if (source.room > 0) {
+    const std::size_t count = std::min(source.room, static_cast<std::size_t>(got));
+    try {
+      source.seen.append(buffer, count);
+      source.room -= count;
+    } catch (const std::exception&) {
+      return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+  }
+  return got;
 }
 
 int send_octets(WOLFSSL* /*ssl*/, char* buffer, int size, void* context) noexcept {
@@ -103,7 +83,7 @@ ClientChannel::ClientChannel(Context& context, SuiteList suites, const std::stri
     self.failure = TlsError{"set-up: wolfSSL could not prepare a connection"};
     return;
   }
-  wolfSSL_SetIOReadCtx(ssl, cipher_in);
+  wolfSSL_SetIOReadCtx(ssl, &self.source);
   wolfSSL_SetIOWriteCtx(ssl, cipher_out);
   wolfSSL_SetCertCbCtx(ssl, &self.chain);
 }
@@ -142,17 +122,24 @@ std::expected<void, TlsError> ClientChannel::Impl::check_outcome() {
   if (suite == nullptr || suite->tls13 != tls13) {
     return refuse(fmt::format("the peer chose suite {:#06x}, which was not offered", static_cast<unsigned>(number)));
   }
+  info.resumed = wolfSSL_session_reused(ssl.get()) == 1;
+  if (info.resumed) {
+    if (auto unsound = check_resumption(tls13)) return refuse(std::move(*unsound));
+    chain = std::move(offered_chain);
+  }
+  source.room = 0;
+  source.seen.clear();
+  source.seen.shrink_to_fit();
+  // A resumed session of TLS 1.2 has no key exchange: its group was checked when it began.
   const char* group = wolfSSL_get_curve_name(ssl.get());
   const std::string_view name = group != nullptr ? group : "";
   const bool group_offered = name == "X25519" || name == "SECP256R1" || name == "SECP384R1";
-  if (suite->elliptic && !group_offered) {
+  if (suite->elliptic && !group_offered && (tls13 || !info.resumed)) {
     return refuse(fmt::format("the peer chose group \"{}\", which was not offered", name));
   }
   if (chain.empty() || chain.front().empty()) return refuse("the peer presented no certificate");
   info.version = tls13 ? "TLSv1.3" : "TLSv1.2";
   info.suite = std::string(suite->iana_name);
-  info.resumed = wolfSSL_session_reused(ssl.get()) == 1;
-  if (info.resumed) return refuse("the peer resumed a session that was not offered");
   return {};
 }
 
@@ -181,7 +168,7 @@ std::expected<ClientChannel::ReadState, TlsError> ClientChannel::read(evbuffer* 
     // decrypted in the channel and is asked for exactly in the next turn.
     const int waiting = wolfSSL_pending(ssl);
     const std::size_t want = waiting > 0 ? static_cast<std::size_t>(waiting)
-                                         : std::clamp(evbuffer_get_length(self.cipher_in), kSmallestReserve, kRecord);
+                                         : std::clamp(evbuffer_get_length(self.source.in), kSmallestReserve, kRecord);
     evbuffer_iovec room{};
     if (evbuffer_reserve_space(plain, static_cast<ev_ssize_t>(want), &room, 1) != 1) {
       return self.fail({"read: no memory"});
@@ -204,7 +191,7 @@ std::expected<ClientChannel::ReadState, TlsError> ClientChannel::read(evbuffer* 
 bool ClientChannel::pending() const {
   const Impl& self = *impl_;
   if (!self.done || self.failure || self.closed_by_peer) return false;
-  return wolfSSL_pending(self.ssl.get()) > 0 || evbuffer_get_length(self.cipher_in) > 0;
+  return wolfSSL_pending(self.ssl.get()) > 0 || evbuffer_get_length(self.source.in) > 0;
 }
 
 std::expected<void, TlsError> ClientChannel::write(std::string_view plain) {

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 struct evbuffer;
@@ -49,6 +51,29 @@ struct TlsInfo {
   bool resumed = false;
 };
 
+/// A TLS session that a peer may resume, and what the full handshake of it proved. It holds secrets: memory is cleansed
+/// when it is given up.
+class ResumableSession {
+ public:
+  ResumableSession(std::string octets, std::vector<std::string> chain)
+      : octets_(std::move(octets)), chain_(std::move(chain)) {}
+  ~ResumableSession();
+  ResumableSession(ResumableSession&& other) noexcept = default;
+  ResumableSession& operator=(ResumableSession&& other) noexcept;
+  ResumableSession(const ResumableSession&) = delete;
+  ResumableSession& operator=(const ResumableSession&) = delete;
+
+  /// The certificates of the full handshake, leaf first. They say who was there then: match them before use.
+  const std::vector<std::string>& chain() const { return chain_; }
+  /// The library's form of it.
+  const std::string& octets() const { return octets_; }
+  std::size_t size() const;  ///< octets in memory
+
+ private:
+  std::string octets_;
+  std::vector<std::string> chain_;
+};
+
 /// The client side of one TLS connection, over memory: cipher octets are read from `cipher_in` and appended to
 /// `cipher_out` (both the caller's, both outlive the channel). It authenticates nobody: the caller matches chain() and
 /// decides. What it does guarantee when handshake() is done: the peer proved possession of the leaf's key, version,
@@ -60,6 +85,15 @@ class ClientChannel {
   ~ClientChannel();
   ClientChannel(const ClientChannel&) = delete;
   ClientChannel& operator=(const ClientChannel&) = delete;
+
+  /// Before the first handshake(): the peer may resume this session instead of proving its key again. If it does,
+  /// chain() is the session's own and info().resumed is true; a peer that will not gets a full handshake. Only what
+  /// gives forward secrecy (TLS 1.3: a new key share) or was bound to its handshake (TLS 1.2: extended master secret,
+  /// RFC 7627) is resumed.
+  void offer(const ResumableSession& session);
+  /// What the peer would resume now, each at most once: in TLS 1.3 a ticket that has come on this connection, in
+  /// TLS 1.2 the session with extended master secret; nothing after an error.
+  std::optional<ResumableSession> session();
 
   enum class Handshake { InProgress, Done };
   /// Goes as far as `cipher_in` allows; call once to send the ClientHello and again when octets arrived.

@@ -37,6 +37,8 @@ std::expected<WolfContext, std::string> make(SuiteList list, const ContextOption
   // wolfSSL's own cache is shared by all threads and knows nothing of TLSA; resumption gets a store of ours
   // (security.md rule 3).
   wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
+  // Nor are TLS 1.2 tickets asked for: wolfSSL 5.5.4 takes every answer to one for a resumption, so that a server that
+  // has lost its ticket key costs the handshake. TLS 1.2 resumes by session identifier, TLS 1.3 by ticket.
   // VERIFY_PEER would let wolfSSL judge, and would add the chain's own CAs to its store. The caller judges (DANE or
   // PKIX).
   wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_NONE, capture_chain);

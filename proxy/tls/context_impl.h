@@ -7,6 +7,7 @@
 // options.h first
 #include <wolfssl/ssl.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -33,8 +34,15 @@ struct Context::Impl {
   }
 };
 
-// Callbacks; their user data is set by ClientChannel: the evbuffer to read, the one to append to, and the chain to
-// fill.
+/// Where receive_octets() reads, and what it remembers of the beginning.
+struct CipherSource {
+  evbuffer* in;
+  std::string seen;
+  std::size_t room;  ///< how much more of it to remember
+};
+
+// Callbacks; their user data is set by ClientChannel: the CipherSource to read, the evbuffer to append to, and the
+// chain to fill.
 int receive_octets(WOLFSSL* ssl, char* buffer, int size, void* context) noexcept;
 int send_octets(WOLFSSL* ssl, char* buffer, int size, void* context) noexcept;
 int capture_chain(int preverified, WOLFSSL_X509_STORE_CTX* store) noexcept;

@@ -48,6 +48,10 @@ class Evil:
         ended = sum("closed" in entry for entry in entries)
         return len(entries) - 2 * ended
 
+    def opened(self, addresses):
+        """How many connections have come."""
+        return sum("closed" not in entry for entry in self._entries(addresses))
+
     def record(self, addresses):
         """Finished connections, oldest first; `plaintext` and message contents as bytes."""
         found = [entry for entry in self._entries(addresses) if "closed" in entry]

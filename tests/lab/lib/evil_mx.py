@@ -27,6 +27,7 @@ Script keys, all optional:
   window          octets that its kernel takes before it has read them
   lax             true: a lone dot between line ends of any kind, with or without NULs, is the end of data
   slow            seconds of sleep after each read of content (the reader that keeps a sender waiting);  slow_for: for so long
+  idle            seconds without a command, after which it says 421 and closes
 """
 
 import base64
@@ -35,6 +36,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -79,6 +81,10 @@ class Session:
 
     def line(self):
         while b"\n" not in self.buffer:
+            idle = self.script.get("idle")
+            if idle and not getattr(self.sock, "pending", int)() and not select.select([self.sock], [], [], idle)[0]:
+                self.reply("421 4.4.2 idle for too long")
+                raise Gone("idle")
             self.buffer += self.receive()
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.rstrip(b"\r").decode("utf-8", "surrogateescape")
@@ -172,6 +178,7 @@ class Session:
             raise Gone(f"handshake: {error}") from error
         self.tls = True
         self.record["tls"] = f"{self.sock.version()} {self.sock.cipher()[0]}"
+        self.record["resumed"] = getattr(self.sock, "session_reused", None)
 
     def wrapped(self):
         if self.script.get("raw"):
@@ -222,6 +229,12 @@ class Session:
 
     def on_quit(self, _line):
         self.reply(self.answer("QUIT", "221 2.0.0 bye"))
+        if isinstance(self.sock, ssl.SSLSocket):  # without a proper end OpenSSL resumes no session of TLS 1.2
+            try:
+                self.sock.settimeout(2)
+                self.sock.unwrap()
+            except OSError:
+                pass
         raise Gone("quit")
 
     def on_data(self, _line):

@@ -97,5 +97,5 @@ ROWS += [
          recipients=("a", "b", "c")),
     Row("several-recipients", [Host("mx1", PEER)], recipients=("a", "b", "c", "d", "e"), event={"result": "verified", "rcpts": 5}),
     Row("null-sender", [Host("mx1", PEER)], sender="", event={"result": "verified"}),
-    Row("pooled", [Host("mx1", PEER)], event={"result": "verified"}, profile="pool", later=True),
+    Row("pooled", [Host("mx1", PEER)], event={"result": "verified"}, profile="pool"),
 ]

@@ -343,7 +343,6 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     NotImplementedYet, BadConfig,
     testing::Values(
-        Row{"pool", "[pool]\nmax_idle = 4\n", {"t.toml:2: pool.max_idle: not implemented yet"}},
         Row{"metrics_v6_without_brackets",
             "[metrics]\nlisten = \"::1:9125\"\n",
             {"t.toml:2: metrics.listen: \"::1:9125\" is not a numeric address"}},

@@ -35,8 +35,21 @@ class FakePeerLink final : public PeerLink {
   void send(std::string_view octets) override { wire().sent += octets; }
   std::size_t backlog() const override { return connection_.wire.sent.size() - connection_.wire.taken; }
   void want_input(bool wanted) override { wire().wants = wanted; }
-  void close() override { wire().closed = true; }
-  void abort() override { wire().aborted = true; }
+  void close() override {
+    wire().closed = true;
+    give_session();
+  }
+  void abort() override {
+    wire().aborted = true;
+    give_session();
+  }
+  bool quiet() override {
+    return net::length(wire().input.get()) == 0 && wire().coming.empty() && !wire().eof && wire().events != nullptr;
+  }
+  void offer(tls::ResumableSession session) override { connection_.offered = std::move(session); }
+  void keep_session(std::function<void(tls::ResumableSession)> keep) override {
+    connection_.keep_session = std::move(keep);
+  }
   void set_events(PeerEvents& events) override {
     connection_.events = &events;
     wire().events = &events;
@@ -47,11 +60,15 @@ class FakePeerLink final : public PeerLink {
     wire().coming.clear();
     connection_.log += connection_.wire.sent.substr(connection_.wire.taken);
     connection_.wire.taken = connection_.wire.sent.size();
-    connection_.log += "[TLS " + server_name + "]\r\n";
+    connection_.log += "[TLS " + server_name + (connection_.offered ? " offered" : "") + "]\r\n";
   }
 
  private:
   Wire& wire() { return connection_.wire; }
+  void give_session() {
+    const auto keep = std::exchange(connection_.keep_session, nullptr);
+    if (keep && connection_.peer.gives_sessions) keep({"session", connection_.chain});
+  }
   Connection& connection_;
 };
 
@@ -105,9 +122,20 @@ Scene::Scene(dane::fake::Zone zone, const std::string& destination)
   info.id = 7;
   info.address = {dane::IpAddress::parse("198.51.100.7").value(), 40000};
   info.original_destination = {dane::IpAddress::parse(destination).value(), 25};
+  config->tls.resumption = false;  // where it is not what is tested
 }
 
 Scene::~Scene() = default;
+
+void Scene::again(const std::string& client) {
+  session_.reset();
+  client_ = Wire{};
+  to_client_.clear();
+  heard_ = 0;
+  finished_ = false;
+  info.address.address = dane::IpAddress::parse(client).value();
+  start();
+}
 
 void Scene::start() {
   session_.reset(new Session(*this, config, info, *this));
@@ -243,14 +271,20 @@ bool Scene::step_peer(Connection& connection) {
     if (connection.peer.chain.empty()) return false;
     connection.handshaking = false;
     if (!wire.alive) return true;
+    if (connection.offered && !connection.peer.resumption_breaks.empty()) {
+      connection.events->on_tls(std::unexpected(tls::TlsError{connection.peer.resumption_breaks}));
+      return true;
+    }
     if (connection.peer.chain.starts_with('!')) {
       connection.events->on_tls(std::unexpected(tls::TlsError{connection.peer.chain.substr(1)}));
       return true;
     }
     connection.tls = true;
     TlsOutcome outcome;
-    outcome.chain = chains(connection.peer.chain);
-    outcome.info = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", false};
+    const bool resumed = connection.offered && connection.peer.resumes;
+    outcome.chain = resumed ? connection.offered->chain() : chains(connection.peer.chain);
+    connection.chain = outcome.chain;
+    outcome.info = {"TLSv1.3", "TLS_AES_128_GCM_SHA256", resumed};
     if (connection.peer.implicit) connection.say(connection.peer.greeting);
     connection.events->on_tls(std::move(outcome));
     return true;

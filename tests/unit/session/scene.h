@@ -13,7 +13,9 @@
 
 #include "proxy/net/buffer.h"
 #include "proxy/session/memory.h"
+#include "proxy/session/pool.h"
 #include "proxy/session/session.h"
+#include "proxy/session/tls_sessions.h"
 #include "tests/unit/dane/fake_dns.h"
 
 namespace danegate::session::scene {
@@ -46,6 +48,9 @@ struct Peer {
   bool refuses = false;                 ///< no connection
   bool silent = false;                  ///< the connection is never made
   bool implicit = false;                ///< TLS from the first octet on: greets inside it
+  bool gives_sessions = true;           ///< for resumption
+  bool resumes = true;                  ///< what it is offered
+  std::string resumption_breaks = {};   ///< why the handshake fails when a session is offered
 };
 
 /// A peer's side of a connection. `log` is what it received, with "[TLS name]" where the handshake took place.
@@ -61,6 +66,9 @@ struct Connection {
   bool tls = false;
   bool content = false;
   bool quit = false;
+  std::optional<tls::ResumableSession> offered;
+  std::vector<std::string> chain;  ///< of its handshake
+  std::function<void(tls::ResumableSession)> keep_session;
   void say(const std::string& text);
 };
 
@@ -81,6 +89,13 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   ClientInfo info;  ///< of the client; its relay, if any, points into `config`
 
   void start();
+  /// The next session, after the end of the one before.
+  void again(const std::string& client = "198.51.100.7");
+  void change(const dane::fake::Zone& zone) { dns_ = dane::fake::FakeDns(zone); }
+  std::uint64_t present_generation = 0;
+  PoolShare pool_share;
+  TlsSessionStore store;
+  ChannelPool& channel_pool() { return pool_; }
   void run();
   void say(const std::string& octets);
   std::string heard();                             ///< by the client, since the last call
@@ -119,6 +134,9 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   Memory& memory() override { return *remembered; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override;
   void record(const DeliveryEvent& event) override { events.push_back(event); }
+  ChannelPool* pool() override { return config->pool.max_idle > 0 ? &pool_ : nullptr; }
+  TlsSessionStore* tls_sessions() override { return config->tls.resumption ? &store : nullptr; }
+  std::uint64_t generation() override { return present_generation; }
 
   struct Timer {
     std::function<void()> handler;
@@ -156,6 +174,7 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   std::size_t heard_ = 0;
   std::string to_client_;
   bool finished_ = false;
+  ChannelPool pool_{*this, pool_share, nullptr};
   std::unique_ptr<Session> session_;
 };
 

@@ -68,6 +68,10 @@ OpensslServer::OpensslServer(const ServerOptions& options) : impl_(std::make_uni
   require(SSL_CTX_set_ciphersuites(context, options.ciphers13.c_str()) == 1, "suites");
   SSL_CTX_set_dh_auto(context, 1);
   if (!options.groups.empty()) require(SSL_CTX_set1_groups_list(context, options.groups.c_str()) == 1, "groups");
+  if (!options.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  if (!options.extended_master_secret) SSL_CTX_set_options(context, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+  const unsigned char name[] = "test";
+  SSL_CTX_set_session_id_context(context, name, sizeof name);
   if (!options.client_preference) SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_client_hello_cb(context, remember_offer, &impl_->offered);
@@ -87,6 +91,14 @@ OpensslServer::OpensslServer(const ServerOptions& options) : impl_(std::make_uni
     require(SSL_CTX_use_PrivateKey(context, options.identity.key.get()) == 1, "key");
   }
   impl_->ssl = SSL_new(context);
+  SSL_set_bio(impl_->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_accept_state(impl_->ssl);
+}
+
+OpensslServer::OpensslServer(OpensslServer& same) : impl_(std::make_unique<Impl>()) {
+  impl_->context = same.impl_->context;
+  SSL_CTX_up_ref(impl_->context);
+  impl_->ssl = SSL_new(impl_->context);
   SSL_set_bio(impl_->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   SSL_set_accept_state(impl_->ssl);
 }
@@ -148,6 +160,9 @@ std::string OpensslServer::server_name() const {
 
 std::string OpensslServer::cipher() const {
   return SSL_CIPHER_standard_name(SSL_get_current_cipher(impl_->ssl));
+}
+bool OpensslServer::resumed() const {
+  return SSL_session_reused(impl_->ssl) == 1;
 }
 std::string OpensslServer::offered() const {
   return impl_->offered;

@@ -23,6 +23,8 @@ struct ServerOptions {
   std::string ciphers13 = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
   std::string groups = "";         ///< empty: the library's
   bool client_preference = false;  ///< else the server's order decides
+  bool tickets = true;             ///< false: TLS 1.2 resumes by session identifier
+  bool extended_master_secret = true;
 };
 
 /// A server in memory. It reads what the client wrote, and writes what the client reads.
@@ -40,6 +42,8 @@ class Server {
 class OpensslServer : public Server {
  public:
   explicit OpensslServer(const ServerOptions& options);
+  /// Another connection to the same server: it knows the sessions of the first.
+  explicit OpensslServer(OpensslServer& same);
   ~OpensslServer() override;
   std::string exchange(std::string_view octets) override;
   bool established() const override;
@@ -50,6 +54,7 @@ class OpensslServer : public Server {
   std::string renegotiate();        ///< TLS 1.2 HelloRequest
   std::string server_name() const;  ///< SNI
   std::string cipher() const;
+  bool resumed() const;
   std::string offered() const;  ///< the ClientHello's suites, "TLS_...:TLS_...", in its order
   bool got_close_notify() const;
 
@@ -60,6 +65,10 @@ class OpensslServer : public Server {
 
 /// wolfSSL itself, for suites that OpenSSL 3 no longer has. `ciphers`: wolfSSL's names.
 std::unique_ptr<Server> wolfssl_server(const Identity& identity, const std::string& ciphers);
+
+/// A wolfSSL server that resumes without a key share (RFC 8446 section 4.2.9, psk_ke); the tickets
+/// of one are good at every other.
+std::unique_ptr<Server> wolfssl_server_psk_ke(const Identity& identity);
 
 struct FreeBuffer {
   void operator()(evbuffer* buffer) const { evbuffer_free(buffer); }

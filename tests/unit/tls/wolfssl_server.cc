@@ -3,6 +3,7 @@
 // options.h first
 #include <wolfssl/ssl.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "proxy/tls/library.h"
@@ -11,9 +12,22 @@
 namespace danegate::tls::test {
 namespace {
 
+/// Tickets that every server of this file can read: "encrypted" so that wolfSSL believes it.
+int disguise(WOLFSSL*, unsigned char* name, unsigned char* iv, unsigned char* mac, int encrypt, unsigned char* ticket,
+             int length, int* out, void*) {
+  if (encrypt != 0) {
+    std::fill_n(name, WOLFSSL_TICKET_NAME_SZ, static_cast<unsigned char>('n'));
+    std::fill_n(iv, WOLFSSL_TICKET_IV_SZ, static_cast<unsigned char>('i'));
+    std::fill_n(mac, WOLFSSL_TICKET_MAC_SZ, static_cast<unsigned char>('m'));
+  }
+  for (int i = 0; i < length; ++i) ticket[i] = static_cast<unsigned char>(ticket[i] ^ 0x55);
+  *out = length;
+  return WOLFSSL_TICKET_RET_OK;
+}
+
 class WolfsslServer : public Server {
  public:
-  WolfsslServer(const Identity& identity, const std::string& ciphers) {
+  WolfsslServer(const Identity& identity, const std::string& ciphers, bool psk_ke = false) {
     initialise_library();
     context_ = wolfSSL_CTX_new(wolfTLS_server_method());
     const auto octets = [](const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
@@ -27,6 +41,10 @@ class WolfsslServer : public Server {
         wolfSSL_CTX_use_PrivateKey_buffer(context_, octets(key), static_cast<long>(key.size()),
                                           WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS) {
       throw std::runtime_error("wolfSSL server");
+    }
+    if (psk_ke) {
+      wolfSSL_CTX_no_dhe_psk(context_);
+      wolfSSL_CTX_set_TicketEncCb(context_, disguise);
     }
     wolfSSL_CTX_SetTmpDH_buffer(context_, nullptr, 0, WOLFSSL_FILETYPE_ASN1);
     wolfSSL_CTX_SetIORecv(context_, receive);
@@ -82,6 +100,10 @@ class WolfsslServer : public Server {
 
 std::unique_ptr<Server> wolfssl_server(const Identity& identity, const std::string& ciphers) {
   return std::make_unique<WolfsslServer>(identity, ciphers);
+}
+
+std::unique_ptr<Server> wolfssl_server_psk_ke(const Identity& identity) {
+  return std::make_unique<WolfsslServer>(identity, "TLS13-AES128-GCM-SHA256", true);
 }
 
 }  // namespace danegate::tls::test

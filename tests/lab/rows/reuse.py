@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Channels kept open between a client's sessions, and TLS sessions resumed (security.md rules 3 and 17). A client here is one
+that opens a connection for each message."""
+
+import json
+import time
+
+from lib.node import wait_for
+from lib.smtp import Smtp
+from lib.table import Host, Row, expect
+
+PEER = ("3 1 1",)
+
+
+def deliver(case, name="client.example", label=None, local="rcpt"):
+    """One message in one client session. Returns its event."""
+    domain = case.row.domain_of(label) if label else case.domain
+    before = len(case.proxy.events("delivery", domain=domain))
+    client = Smtp(case.client.node, case.row.hosts[0].v4, timeout=20)
+    client.hello(name)
+    for code, lines in client.envelope("sender@client.example", case.address(local, label)):
+        expect(code == 250, f"RCPT: {lines}")
+    code, lines = client.data(b"Subject: reuse\r\n\r\nhello\r\n")
+    expect(code == 250, f"end of data: {lines}")
+    expect(client.say("QUIT")[0] == 221, "QUIT")
+    client.close()
+    return case.proxy.wait_event("delivery", count=before + 1, timeout=10, domain=domain)[-1]
+
+
+def opened(case):
+    return case.lab.evil.opened(case.row.hosts[0].addresses)
+
+
+def says(event, **fields):
+    fields = {"result": "verified", "outcome": "accepted", **fields}
+    expect(all(event.get(key) == value for key, value in fields.items()), f"{event} instead of {fields}")
+
+
+def status(case):
+    done = case.proxy.command("status", "--json", "-c", case.proxy.config)
+    expect(done.returncode == 0, f"status: {done}")
+    return json.loads(done.stdout)["pool"]
+
+
+def pooled(case):
+    """The second session needs no second connection; in the end the peer hears QUIT."""
+    says(deliver(case), reused=False)
+    says(deliver(case), reused=True)
+    says(deliver(case, label="b"), reused=True)  # another domain of the host: matched anew
+    expect(opened(case) == 1, f"{opened(case)} connections")
+    expect(status(case)["hits"] >= 2, f"{status(case)}")
+    wait_for("the end of the channel", lambda: len(case.records()) == 1, 10, 0.1)
+    entry = case.records()[0]
+    expect(len(entry["messages"]) == 3 and all(message["tls"] for message in entry["messages"]), f"{entry['messages']}")
+    expect(entry["end"] == "quit", f"{entry['end']}")
+    expect(sum(command.startswith("tls EHLO") for command in entry["commands"]) == 1, f"{entry['commands']}")
+
+
+def other_name(case):
+    """Rule 17: a channel that was greeted with one name serves no other."""
+    says(deliver(case, "one.example"), reused=False)
+    says(deliver(case, "two.example"), reused=False)
+    says(deliver(case, "one.example"), reused=True)
+    expect(opened(case) == 2, f"{opened(case)} connections")
+
+
+def other_client(case):
+    """Rule 17: nor another client, here one of the other family at the same host."""
+    says(deliver(case), reused=False)
+    client = Smtp(case.client.node, case.row.hosts[0].v6, timeout=20)
+    client.hello()
+    client.envelope("sender@client.example", case.address())
+    expect(client.data(b"\r\nhello\r\n")[0] == 250, "end of data")
+    client.say("QUIT")
+    client.close()
+    expect(opened(case) == 2, f"{opened(case)} connections")
+
+
+def closes(case):
+    """The peer closes the idle channel: noticed, and not used again."""
+    says(deliver(case), reused=False)
+    wait_for("the peer's end", lambda: len(case.records()) == 1, 10, 0.05)
+    says(deliver(case), reused=False)
+    expect(opened(case) == 2, f"{opened(case)} connections")
+
+
+def dead(case):
+    """It ends at the first command of the next session, which does not notice."""
+    says(deliver(case), reused=False)
+    says(deliver(case), reused=False)
+    expect(opened(case) == 2, f"{opened(case)} connections")
+
+
+def reloaded(case):
+    """HUP empties the pool and forgets TLS sessions, under the same configuration too."""
+    says(deliver(case), reused=False, resumed=False)
+    case.proxy.reload()
+    wait_for("QUIT", lambda: len(case.records()) == 1, 5, 0.05)
+    says(deliver(case), reused=False, resumed=False)
+    says(deliver(case), reused=True)
+    expect(opened(case) == 2, f"{opened(case)} connections")
+
+
+def brief(case):
+    """max_deliveries 2, idle_timeout 500 ms."""
+    for reused in (False, True, False):
+        says(deliver(case), reused=reused)
+    expect(opened(case) == 2, f"{opened(case)} connections")
+    wait_for("the idle channel's end", lambda: len(case.records()) == 2, 3, 0.05)
+    expect(all(entry["end"] == "quit" for entry in case.records()), f"{[entry['end'] for entry in case.records()]}")
+    says(deliver(case), reused=False)
+
+
+def workers(case):
+    """Whichever worker accepts a connection: it goes to the one that has the channel."""
+    events = [deliver(case) for _ in range(12)]
+    expect([event["reused"] for event in events] == [False] + 11 * [True], f"{[event['reused'] for event in events]}")
+    expect(opened(case) == 1, f"{opened(case)} connections")
+
+
+def resumed(case):
+    """Two connections, one full handshake; the chain of it is matched for the second, too."""
+    says(deliver(case), resumed=False, reused=False)
+    wait_for("the peer's record", lambda: len(case.records()) == 1, 10, 0.05)
+    says(deliver(case), resumed=True, reused=False, tlsa="3 1 1")
+    wait_for("the peer's record", lambda: len(case.records()) == 2, 10, 0.05)
+    expect([entry["resumed"] for entry in case.records()] == [False, True], f"{[e['resumed'] for e in case.records()]}")
+    says(deliver(case), resumed=True)
+
+
+def new_certificate(case):
+    """The peer has another certificate, in the records too: it cannot resume, and shows it."""
+    says(deliver(case), resumed=False)
+    case.lab.evil.set(case.row.hosts[0].addresses, case.lab.script({"cert": "evil"}))
+    says(deliver(case), resumed=False)
+    case.lab.evil.set(case.row.hosts[0].addresses, case.lab.script({"cert": "mx1"}))  # not in the records
+    client = Smtp(case.client.node, case.row.hosts[0].v4, timeout=20)
+    client.hello()
+    [(code, lines)] = client.envelope("sender@client.example", case.address())
+    expect(code == 451 and "4.7.5" in lines[0], f"{lines}")
+    client.close()
+
+
+def never_resumed(case):
+    for _ in range(2):
+        says(deliver(case), resumed=False)
+        time.sleep(0.1)
+
+
+def row(name, run, script=None, tlsa=PEER, **fields):
+    host = Host("evil", tlsa, script={"cert": "peer", **(script or {})})
+    return Row(name, [host], run=run, status=None, profile=fields.pop("profile", "pool"), **fields)
+
+
+SHARED = Host("evil", PEER, script={"cert": "peer"})
+
+ROWS = [
+    Row("pool-hit", [SHARED], run=pooled, status=None, profile="pool", more={"b": [SHARED]}),
+    row("pool-rule-17-other-name", other_name),
+    row("pool-rule-17-other-client", other_client),
+    row("pool-peer-closes", closes, {"idle": 0.5}),
+    row("pool-dead-at-mail", dead, {"replies": {"MAIL": ["250 2.1.0 ok", "421 4.4.2 too late"]}}),
+    row("pool-reload", reloaded, profile="pool-reload", alone=True),
+    row("pool-brief", brief, profile="pool-brief"),
+    row("pool-workers", workers, profile="pool-workers2"),
+    row("resumed-tls13", resumed, profile="default"),
+    row("resumed-tls12", resumed, {"max_tls": "1.2"}, profile="default"),
+    row("resumed-rule-3-new-certificate", new_certificate, tlsa=("3 1 1 peer", "3 1 1 evil"), profile="default"),
+    row("resumption-off", never_resumed, profile="no-resumption"),
+]
