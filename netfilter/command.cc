@@ -122,6 +122,10 @@ std::optional<int> wait_for(pid_t pid, std::chrono::milliseconds limit) {
 
 }  // namespace
 
+bool program_exists(const std::string& program) {
+  return find_program(program).has_value();
+}
+
 std::expected<CommandResult, CommandError> run_command(const std::string& program,
                                                        const std::vector<std::string>& arguments,
                                                        std::string_view input, std::chrono::milliseconds limit) {

@@ -27,4 +27,7 @@ std::expected<CommandResult, CommandError> run_command(const std::string& progra
                                                        const std::vector<std::string>& arguments,
                                                        std::string_view input, std::chrono::milliseconds limit);
 
+/// Whether run_command() would find it.
+bool program_exists(const std::string& program);
+
 }  // namespace danegate::netfilter

@@ -6,42 +6,21 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <charconv>
-#include <chrono>
-#include <cstring>
+#include <fstream>
+#include <utility>
 
+#include "netfilter/backend.h"
 #include "netfilter/command.h"
+#include "netfilter/iptables_backend.h"
+#include "netfilter/nft_backend.h"
+#include "netfilter/nft_table.h"
+#include "netfilter/routing.h"
 
 namespace danegate::netfilter {
 namespace {
 
-constexpr std::array kFamilies = {Family::Ipv4, Family::Ipv6};
-constexpr std::chrono::seconds kLimit{30};
-constexpr int kAttempts = 3;
 constexpr const char* kLock = "/run/danegate-rules.lock";
-
-std::string_view family_name(Family family) {
-  return family == Family::Ipv4 ? "IPv4" : "IPv6";
-}
-std::string_view variant_name(Variant variant) {
-  return variant == Variant::Nft ? "iptables-nft" : "iptables-legacy";
-}
-Variant other(Variant variant) {
-  return variant == Variant::Nft ? Variant::Legacy : Variant::Nft;
-}
-
-std::string program(Family family, std::optional<Variant> variant, std::string_view verb) {
-  std::string name = family == Family::Ipv4 ? "iptables-" : "ip6tables-";
-  if (variant) name += *variant == Variant::Nft ? "nft-" : "legacy-";
-  return name.append(verb);
-}
-
-/// A kernel without IPv6 carries no IPv6 mail, and has no tables for it.
-bool family_exists(Family family) {
-  return family == Family::Ipv4 || access("/proc/net/if_inet6", F_OK) == 0;
-}
 
 /// Two appliers at once would each see a machine without rules.
 class Lock {
@@ -60,184 +39,143 @@ class Lock {
   int fd_;
 };
 
-std::string first_line(std::string_view text) {
-  return std::string(text.substr(0, text.find('\n')));
+bool wants_routing(const RuleSpec& spec, Family family) {
+  return spec.forward && spec.tproxy && spec.listen(family).gateway_port != 0;
 }
 
-std::string why(const std::string& name, CommandError error) {
-  switch (error) {
-    case CommandError::NotFound: return fmt::format("{} is not installed: apt-get install iptables", name);
-    case CommandError::TimedOut:
-      return fmt::format("{} did not finish within {} s and was stopped", name, kLimit.count());
-    case CommandError::System: return fmt::format("{} could not be started: {}", name, std::strerror(errno));
-  }
-  return {};
-}
-
-std::expected<std::string, std::string> save(Family family, std::optional<Variant> variant) {
-  const std::string name = program(family, variant, "save");
-  const auto result = run_command(name, {}, {}, kLimit);
-  if (!result) return std::unexpected(why(name, result.error()));
-  if (result->status != 0) {
-    return std::unexpected(fmt::format("{} failed: {}", name, first_line(result->err)));
-  }
-  return result->out;
-}
-
-std::expected<void, std::string> restore(Family family, std::optional<Variant> variant, const std::string& script) {
-  if (script.empty()) return {};
-  const std::string name = program(family, variant, "restore");
-  const auto result = run_command(name, {"-w", "10", "--noflush"}, script, kLimit);
-  if (!result) return std::unexpected(why(name, result.error()));
-  if (result->status != 0) return std::unexpected(explain_refusal(name, result->err, script));
-  return {};
-}
-
-/// Brings one family from what is there to `wanted`; a failure in its second table takes the first one back.
-std::expected<void, std::string> change(Family family, std::optional<Variant> variant, const RuleSet& wanted) {
-  std::string error;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto saved = save(family, variant);
-    if (!saved) return std::unexpected(saved.error());
-    const RuleSet before = observe(*saved);
-    const auto done = restore(family, variant, transition_script(before, wanted));
-    if (done) return {};
-    error = done.error();
-    if (const auto now = save(family, variant)) {
-      const RuleSet current = observe(*now);
-      if (!difference(before, current).empty()) {
-        const auto back = restore(family, variant, transition_script(current, before));
-        if (!back) return std::unexpected(fmt::format("{}; and taking it back failed: {}", error, back.error()));
-      }
-    }
-    // Another program may have changed a rule between our reading and our writing: read again.
-  }
-  return std::unexpected(error);
-}
-
-/// The one behind the name iptables-restore.
-std::optional<Variant> variant_in_use(const Tools& tools) {
-  if (tools.chosen) return tools.chosen;
-  const auto version = run_command("iptables-restore", {"--version"}, {}, kLimit);
-  if (!version || version->status != 0) return std::nullopt;
-  return version->out.find("nf_tables") != std::string::npos ? Variant::Nft : Variant::Legacy;
-}
-
-/// Whether rules of ours are in force in `variant` of `family`; a variant that is not installed has none.
-bool carries_rules(Family family, Variant variant) {
-  const auto saved = save(family, variant);
-  return saved && !observe(*saved).empty();
-}
-
-std::vector<std::string> foreign_variant(const Tools& tools) {
-  std::vector<std::string> result;
-  const auto variant = variant_in_use(tools);
-  if (!variant) return result;
+/// Sets up what tproxy needs before rules send packets there. An error leaves what there was.
+std::expected<void, std::string> add_routing(const RuleSpec& spec, std::vector<Family>& added) {
   for (const Family family : kFamilies) {
-    if (!family_exists(family) || !carries_rules(family, other(*variant))) continue;
-    result.push_back(
-        fmt::format("{} carries {} rules of danegate too, beside those of {}: `danegate rules remove` takes both away",
-                    variant_name(other(*variant)), family_name(family), variant_name(*variant)));
+    if (!family_exists(family) || !wants_routing(spec, family)) continue;
+    const auto before = read_routing(family);
+    const auto done = before ? change_routing(family, true) : std::unexpected(before.error());
+    if (!done) {
+      for (const Family back : added) [[maybe_unused]]
+        const auto undone = change_routing(back, false);
+      return std::unexpected(fmt::format("{}: {}; nothing was changed", family_name(family), done.error()));
+    }
+    if (before->none()) added.push_back(family);
   }
-  return result;
+  return {};
+}
+
+/// After the rules that sent packets there are gone.
+void remove_routing(const RuleSpec* spec, std::vector<std::string>& sentences) {
+  for (const Family family : kFamilies) {
+    if (!family_exists(family) || (spec != nullptr && wants_routing(*spec, family))) continue;
+    if (!program_exists("ip")) return;  // then it was not us who set it up
+    if (const auto done = change_routing(family, false); !done) {
+      sentences.push_back(fmt::format("{}: {}", family_name(family), done.error()));
+    }
+  }
+}
+
+void inspect_routing(const RuleSpec& spec, Outcome& outcome) {
+  for (const Family family : kFamilies) {
+    if (!family_exists(family)) continue;
+    const bool wanted = wants_routing(spec, family);
+    if (!wanted && !program_exists("ip")) continue;
+    const auto routing = read_routing(family);
+    const auto say = [&](const std::string& what) {
+      outcome.differences.push_back(fmt::format("{}: policy routing: {}", family_name(family), what));
+    };
+    if (!routing) {
+      outcome.differences.push_back(fmt::format("{}: {}", family_name(family), routing.error()));
+    } else if (wanted && !routing->complete()) {
+      if (routing->rules == 0) say(fmt::format("the rule for mark {:#x} is missing", kDivert));
+      if (routing->rules > 1) say(fmt::format("the rule for mark {:#x} is there {} times", kDivert, routing->rules));
+      if (!routing->route) say(fmt::format("the local route of table {} is missing", kDivertTable));
+    } else if (!wanted && !routing->none()) {
+      say("what tproxy needs is there, and not of this configuration");
+    }
+  }
+  int value = 0;
+  if (wants_routing(spec, Family::Ipv4) && std::ifstream("/proc/sys/net/ipv4/conf/all/src_valid_mark") >> value &&
+      value != 0) {
+    outcome.differences.emplace_back(
+        "IPv4: net.ipv4.conf.all.src_valid_mark is 1 (wg-quick sets it): with reverse path filtering the kernel takes "
+        "diverted packets for martians and drops them; set it to 0, or rp_filter to 0");
+  }
 }
 
 }  // namespace
 
-std::string explain_refusal(std::string_view name, std::string_view errors, std::string_view script) {
-  // "iptables-restore v1.8.9 (nf_tables): \nline 3: RULE_APPEND failed (…)" or "iptables-restore: line 3 failed": the
-  // message may be on any line, so all of them in one sentence.
-  std::string message;
-  for (const char c : errors.substr(0, 600)) {
-    if (c != '\n') {
-      message += c;
-    } else if (!message.empty() && message.back() != ' ') {
-      message += ' ';
+std::string_view family_name(Family family) {
+  return family == Family::Ipv4 ? "IPv4" : "IPv6";
+}
+
+/// A kernel without IPv6 carries no IPv6 mail, and has no tables for it.
+bool family_exists(Family family) {
+  return family == Family::Ipv4 || access("/proc/net/if_inet6", F_OK) == 0;
+}
+
+std::string printed_rules(const RuleSpec& spec) {
+  std::string out;
+  for (const Family family : kFamilies) {
+    if (!wants_routing(spec, family)) continue;
+    if (out.empty()) out += "# policy routing, as root:\n";
+    const std::string commands = routing_commands(family);
+    for (std::string_view rest = commands; !rest.empty(); rest.remove_prefix(rest.find('\n') + 1)) {
+      out += fmt::format("#   {}\n", rest.substr(0, rest.find('\n')));
     }
   }
-  while (message.ends_with(' ')) message.pop_back();
-  std::string at;
-  if (const std::size_t found = errors.find("line "); found != std::string_view::npos) {
-    std::size_t number = 0;
-    std::from_chars(errors.data() + found + 5, errors.data() + errors.size(), number);
-    std::string_view rest = script;
-    for (std::size_t line = 1; line < number && !rest.empty(); ++line) {
-      const std::size_t end = rest.find('\n');
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    }
-    if (number > 0) at = fmt::format(" at `{}`", first_line(rest));
+  if (!out.empty()) out += '\n';
+  if (spec.backend == Backend::Nftables) {
+    return out + "# nft -f\n" + nft_script(spec, {kFamilies.begin(), kFamilies.end()});
   }
-  const bool denied = errors.find("Permission denied") != std::string_view::npos ||
-                      errors.find("you must be root") != std::string_view::npos;
-  const bool missing = errors.find("No such file") != std::string_view::npos ||
-                       errors.find("missing kernel module") != std::string_view::npos ||
-                       errors.find("No chain/target/match") != std::string_view::npos ||
-                       errors.find("Table does not exist") != std::string_view::npos;
-  const char* hint = denied    ? " (root's CAP_NET_ADMIN is needed)"
-                     : missing ? " (does the kernel lack a netfilter module?)"
-                               : "";
-  return fmt::format("{} refused the rules{}: {}{}", name, at, message.empty() ? "no message" : message, hint);
+  return out + fmt::format("# iptables-restore --noflush\n{}\n# ip6tables-restore --noflush\n{}",
+                           restore_script(spec, Family::Ipv4), restore_script(spec, Family::Ipv6));
 }
 
 std::expected<Outcome, std::string> install(const RuleSpec& spec, const Tools& tools) {
   const Lock lock;
-  const auto saved = save(Family::Ipv4, tools.chosen);
-  if (!saved) return std::unexpected(saved.error());
-  const RuleSet before = observe(*saved);
-  if (auto done = change(Family::Ipv4, tools.chosen, wanted_rules(spec, Family::Ipv4)); !done) {
-    return std::unexpected(fmt::format("IPv4: {}; nothing was changed", done.error()));
-  }
+  std::vector<Family> routed;
+  if (auto done = add_routing(spec, routed); !done) return std::unexpected(done.error());
   Outcome outcome;
-  if (!family_exists(Family::Ipv6)) {
-    outcome.warnings.emplace_back("this kernel has no IPv6: IPv4 rules only");
-  } else if (auto done = change(Family::Ipv6, tools.chosen, wanted_rules(spec, Family::Ipv6)); !done) {
-    const auto back = change(Family::Ipv4, tools.chosen, before);
-    return std::unexpected(
-        fmt::format("IPv6: {}; {}", done.error(),
-                    back ? "the IPv4 rules were put back as they were"
-                         : fmt::format("and the IPv4 rules could not be put back: {}", back.error())));
+  const bool nft = spec.backend == Backend::Nftables;
+  if (auto done = nft ? install_nft(spec, outcome) : install_iptables(spec, tools, outcome); !done) {
+    for (const Family family : routed) [[maybe_unused]]
+      const auto undone = change_routing(family, false);
+    return std::unexpected(done.error());
   }
-  for (std::string& sentence : foreign_variant(tools)) outcome.warnings.push_back(std::move(sentence));
+  // From another configuration: what the new rules do, the old ones must not do once more.
+  const auto replaced = [&]() -> std::expected<void, std::string> {
+    if (!nft) return uninstall_nft();
+    return iptables_carries_rules(tools) ? uninstall_iptables(tools) : std::expected<void, std::string>();
+  }();
+  if (!replaced) outcome.warnings.push_back(replaced.error());
+  remove_routing(&spec, outcome.warnings);
   return outcome;
 }
 
 std::expected<Outcome, std::string> uninstall(const Tools& tools) {
   const Lock lock;
-  std::string errors;
-  const auto attempt = [&](Family family, std::optional<Variant> variant) {
-    const auto done = change(family, variant, {});
-    if (done) return;
-    errors += fmt::format("{}{}: {}", errors.empty() ? "" : "; ", family_name(family), done.error());
-  };
-  for (const Family family : kFamilies) {
-    if (!family_exists(family)) continue;
-    attempt(family, tools.chosen);
-    if (const auto variant = variant_in_use(tools); variant && carries_rules(family, other(*variant))) {
-      attempt(family, other(*variant));
-    }
+  std::vector<std::string> errors;
+  const bool nft = program_exists("nft");
+  if (nft) {
+    if (const auto done = uninstall_nft(); !done) errors.push_back(done.error());
   }
-  if (!errors.empty()) return std::unexpected(errors);
+  // Without the program there are no rules of it; without both, nobody can say so.
+  if (!nft || program_exists("iptables-save")) {
+    if (const auto done = uninstall_iptables(tools); !done) errors.push_back(done.error());
+  }
+  remove_routing(nullptr, errors);
+  if (!errors.empty()) return std::unexpected(fmt::format("{}", fmt::join(errors, "; ")));
   return Outcome{};
 }
 
 std::expected<Outcome, std::string> inspect(const RuleSpec& spec, const Tools& tools) {
   Outcome outcome;
-  for (const Family family : kFamilies) {
-    if (!family_exists(family)) continue;
-    const auto saved = save(family, tools.chosen);
-    if (!saved) return std::unexpected(fmt::format("{}: {}", family_name(family), saved.error()));
-    const RuleSet actual = observe(*saved);
-    const RuleSet wanted = wanted_rules(spec, family);
-    if (actual.empty() && !wanted.empty()) {
-      outcome.differences.push_back(
-          fmt::format("{}: no rules are in force: run `danegate rules apply`", family_name(family)));
-      continue;
-    }
-    for (const std::string& sentence : difference(wanted, actual)) {
-      outcome.differences.push_back(fmt::format("{}: {}", family_name(family), sentence));
-    }
+  const bool nft = spec.backend == Backend::Nftables;
+  const auto done = nft ? inspect_nft(spec, outcome) : inspect_iptables(spec, tools, outcome);
+  if (!done) return std::unexpected(done.error());
+  if (nft ? iptables_carries_rules(tools) : nft_carries_rules()) {
+    outcome.differences.push_back(
+        fmt::format("rules of danegate are in force in {}, too, from another configuration: "
+                    "`danegate rules apply` takes them away",
+                    nft ? "iptables" : "nftables"));
   }
-  for (std::string& sentence : foreign_variant(tools)) outcome.differences.push_back(std::move(sentence));
+  inspect_routing(spec, outcome);
   return outcome;
 }
 

@@ -25,17 +25,22 @@ struct Outcome {
   std::vector<std::string> differences;  ///< check: what is not as configured
 };
 
-/// Puts the rules of both families in force: each table changes in one transaction, IPv4 is put back as it was if IPv6
-/// cannot be had, foreign rules stay. Error: one sentence. Needs root. Blocking; one at a time on a machine (lock
-/// file).
+/// Puts the rules of both families in force: each table changes in one transaction (backend nftables: everything in
+/// one), IPv4 is put back as it was if IPv6 cannot be had, foreign rules stay. Rules of ours in the other backend go.
+/// Policy routing for tproxy is set up before, or taken away after. Error: one sentence. Needs root. Blocking; one at a
+/// time on a machine (lock file).
 std::expected<Outcome, std::string> install(const RuleSpec& spec, const Tools& tools);
 
-/// Takes away every chain of ours and every rule that leads into one, in both families and both variants, whatever
+/// Takes away everything of ours, in both families, backends and variants, and the policy routing, whatever
 /// configuration they came from. Error: one sentence; what could be removed is then gone. Needs root.
 std::expected<Outcome, std::string> uninstall(const Tools& tools);
 
 /// Compares what is in force with `spec`. Needs root.
 std::expected<Outcome, std::string> inspect(const RuleSpec& spec, const Tools& tools);
+
+/// Everything that install() would put in force on a machine that has nothing of ours, with comments, for the programs
+/// that its headings name. Pure.
+std::string printed_rules(const RuleSpec& spec);
 
 /// The sentence for a failed restore: which line was refused, by `errors` (standard error) and the `script` it refers
 /// to.

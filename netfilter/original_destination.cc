@@ -80,4 +80,14 @@ std::expected<SocketAddress, OriginalDestinationError> original_destination(int 
   return original_v4(fd, mapped);
 }
 
+std::expected<SocketAddress, OriginalDestinationError> transparent_destination(int fd) {
+  SocketAddress result;
+  result.length = sizeof result.storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&result.storage), &result.length) != 0 ||
+      (result.storage.ss_family != AF_INET && result.storage.ss_family != AF_INET6)) {
+    return std::unexpected(OriginalDestinationError::System);
+  }
+  return result;
+}
+
 }  // namespace danegate::netfilter

@@ -23,4 +23,8 @@ enum class OriginalDestinationError {
 /// with getsockname(2); a local address with a listener's port is the caller's check.
 std::expected<SocketAddress, OriginalDestinationError> original_destination(int fd);
 
+/// The same for a connection that TPROXY handed over: its socket's own address. One that was dialled directly has this
+/// machine's address, which is the caller's check (security.md rule 15). Error: System.
+std::expected<SocketAddress, OriginalDestinationError> transparent_destination(int fd);
+
 }  // namespace danegate::netfilter

@@ -9,6 +9,8 @@
 #include <ranges>
 #include <set>
 
+#include "netfilter/compare.h"
+
 namespace danegate::netfilter {
 namespace {
 
@@ -124,35 +126,6 @@ std::vector<std::string> table_order(const RuleSet& from, const RuleSet& to) {
   return result;
 }
 
-void compare_rules(std::vector<std::string>& out, std::string_view where, const std::vector<std::string>& wanted,
-                   const std::vector<std::string>& actual) {
-  std::multiset<std::string> missing;
-  std::multiset<std::string> surplus;
-  for (const std::string& rule : wanted) missing.insert(canonical(rule));
-  for (const std::string& rule : actual) surplus.insert(canonical(rule));
-  const std::size_t before = out.size();
-  for (const std::string& rule : wanted) {
-    const auto found = surplus.find(canonical(rule));
-    if (found == surplus.end()) {
-      out.push_back(fmt::format("{}: missing: {}", where, rule));
-    } else {
-      surplus.erase(found);
-    }
-  }
-  for (const std::string& rule : actual) {
-    const auto found = missing.find(canonical(rule));
-    if (found == missing.end()) {
-      out.push_back(fmt::format("{}: not of this configuration: {}", where, rule));
-    } else {
-      missing.erase(found);
-    }
-  }
-  if (out.size() != before) return;
-  const auto same = [](const std::string& a, const std::string& b) { return canonical(a) == canonical(b); };
-  if (!std::ranges::equal(wanted, actual, same))
-    out.push_back(fmt::format("{}: the rules are in another order", where));
-}
-
 std::vector<std::string> texts(const Chain* chain) {
   std::vector<std::string> result;
   if (chain == nullptr) return result;
@@ -181,11 +154,11 @@ void compare_tables(std::vector<std::string>& out, const Table& wanted, const Ta
       const auto found = std::ranges::find(table.chains, chain, &Chain::name);
       return found == table.chains.end() ? nullptr : &*found;
     };
-    compare_rules(out, fmt::format("table {}, chain {}", name, chain), texts(in(wanted)), texts(in(actual)));
+    compare_rules(out, fmt::format("table {}, chain {}", name, chain), texts(in(wanted)), texts(in(actual)), canonical);
   }
   for (const std::string& chain : entered) {
     compare_rules(out, fmt::format("table {}, chain {}", name, chain), jump_texts(wanted, chain),
-                  jump_texts(actual, chain));
+                  jump_texts(actual, chain), canonical);
   }
   for (const Jump& jump : actual.jumps) {
     if (jump.foreign_before == 0) continue;

@@ -179,7 +179,8 @@ Daemon::Result Daemon::choose_user() {
 }
 
 Daemon::Result Daemon::become_user() {
-  const auto keep = config_->intercept.mark != 0 ? ops::KeepCapability::NetRaw : ops::KeepCapability::None;
+  const bool raw = config_->intercept.mark != 0 || config_->listen.mode == conf::ListenMode::Tproxy;
+  const auto keep = raw ? ops::KeepCapability::NetRaw : ops::KeepCapability::None;
   return user_ ? ops::drop_to_user(*user_, keep) : ops::harden_process(keep);
 }
 
@@ -219,9 +220,10 @@ Daemon::Result Daemon::open_control() {
 /// After the change of user: the rules know listeners by their owner (security.md rules 11 and 16).
 Daemon::Result Daemon::open_listeners() {
   listeners_.resize(worker_count_);
+  const bool transparent = config_->listen.mode == conf::ListenMode::Tproxy;
   for (const auto& written : config_->listen.addresses) {
     const net::Endpoint address = endpoint(written);
-    if (const auto free = net::Listener::check_free(address); !free) {
+    if (const auto free = net::Listener::check_free(address, transparent); !free) {
       // A machine without IPv6 is no reason to serve nobody.
       if (free.error().no_such_address && written.v6 && written.loopback() && config_->listen.addresses.size() > 1) {
         log_.warning(free.error().text);
@@ -230,7 +232,7 @@ Daemon::Result Daemon::open_listeners() {
       return std::unexpected(free.error().text);
     }
     for (auto& of_worker : listeners_) {
-      auto listener = net::Listener::open(address);
+      auto listener = net::Listener::open(address, transparent);
       if (!listener) return std::unexpected(listener.error().text);
       of_worker.push_back(std::move(*listener));
     }

@@ -38,30 +38,49 @@ std::expected<std::uint32_t, std::string> user_number(const std::string& text) {
   return std::unexpected(fmt::format("intercept.uids: user '{}' does not exist", text));
 }
 
-/// Connections of this machine that are redirected arrive at 127.0.0.1 or ::1, whatever their destination was.
-std::expected<void, std::string> set_listeners(netfilter::RuleSpec& spec, const conf::Config& config) {
-  bool other_v4 = false;
-  bool other_v6 = false;
-  for (const conf::Endpoint& endpoint : config.listen.addresses) {
-    const std::string_view address = endpoint.address;
-    const bool any = address == (endpoint.v6 ? "::" : "0.0.0.0");
-    std::uint16_t& port = endpoint.v6 ? spec.listen_port_v6 : spec.listen_port_v4;
-    bool& loopback_only = endpoint.v6 ? spec.listen_loopback_only_v6 : spec.listen_loopback_only_v4;
-    if (!any && address != (endpoint.v6 ? "::1" : "127.0.0.1")) {
-      (endpoint.v6 ? other_v6 : other_v4) = true;
-      continue;
-    }
-    if (port != 0) continue;
-    port = endpoint.port;
-    loopback_only = !any;
+struct Reach {
+  std::string_view any;
+  std::string_view loopback;
+};
+
+Reach reach(bool v6) {
+  return v6 ? Reach{"::", "::1"} : Reach{"0.0.0.0", "127.0.0.1"};
+}
+
+/// Connections of this machine that are redirected arrive at 127.0.0.1 or ::1, whatever their destination was; those of
+/// other machines at an address that is theirs to reach. TPROXY finds a listener at any address.
+void add_listener(netfilter::ListenSpec& listen, const conf::Endpoint& endpoint, bool tproxy) {
+  const auto [any, loopback] = reach(endpoint.v6);
+  const bool is_any = endpoint.address == any;
+  const bool is_loopback = endpoint.loopback();
+  if (listen.port == 0 && (is_any || endpoint.address == loopback)) listen.port = endpoint.port;
+  if (listen.gateway_port == 0 && (tproxy || !is_loopback)) {
+    listen.gateway_port = endpoint.port;
+    listen.gateway_address = !is_any ? endpoint.address : tproxy ? std::string(loopback) : std::string();
   }
-  if ((other_v4 && spec.listen_port_v4 == 0) || (other_v6 && spec.listen_port_v6 == 0)) {
+  if (!is_loopback) listen.loopback_only = false;
+}
+
+std::expected<void, std::string> set_listeners(netfilter::RuleSpec& spec, const conf::Config& config) {
+  if (config.listen.addresses.empty()) {
+    return std::unexpected(std::string("listen.addresses is empty: there is nothing to redirect to"));
+  }
+  bool v4 = false;
+  bool v6 = false;
+  for (const conf::Endpoint& endpoint : config.listen.addresses) {
+    (endpoint.v6 ? v6 : v4) = true;
+    add_listener(endpoint.v6 ? spec.v6 : spec.v4, endpoint, spec.tproxy);
+  }
+  if (spec.output && ((v4 && spec.v4.port == 0) || (v6 && spec.v6.port == 0))) {
     return std::unexpected(
         std::string("listen.addresses: redirected connections arrive at 127.0.0.1 and [::1]: listen there, or on "
                     "0.0.0.0 and [::]"));
   }
-  if (spec.listen_port_v4 == 0 && spec.listen_port_v6 == 0) {
-    return std::unexpected(std::string("listen.addresses is empty: there is nothing to redirect to"));
+  if (spec.forward && spec.v4.gateway_port == 0 && spec.v6.gateway_port == 0) {
+    return std::unexpected(
+        std::string("listen.addresses: other machines' connections are redirected to an address of this machine that "
+                    "they can reach: listen on 0.0.0.0 and [::], or on its addresses in their networks (with "
+                    "listen.mode \"tproxy\" loopback will do)"));
   }
   return {};
 }
@@ -101,6 +120,12 @@ std::expected<netfilter::RuleSpec, std::string> rule_spec(const conf::Config& co
   spec.mark = config.intercept.mark;
   spec.fail_closed = config.intercept.fail_closed;
   spec.bridges = bridge_patterns(existing_bridges());
+  spec.backend =
+      config.intercept.backend == conf::Backend::Nftables ? netfilter::Backend::Nftables : netfilter::Backend::Iptables;
+  spec.output = config.intercept.output;
+  spec.forward = config.intercept.forward;
+  spec.tproxy = config.listen.mode == conf::ListenMode::Tproxy;
+  for (const conf::Network& network : config.intercept.sources) spec.sources.push_back(network.to_string());
   if (auto listeners = set_listeners(spec, config); !listeners) return std::unexpected(listeners.error());
   return spec;
 }

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "conf/config.h"
 #include "netfilter/installer.h"
@@ -76,13 +77,24 @@ void check_listeners(const netfilter::RuleSpec& spec, netfilter::Outcome& outcom
                       port, *uid, spec.user));
     }
   };
-  look("/proc/net/tcp", spec.listen_port_v4);
-  look("/proc/net/tcp6", spec.listen_port_v6);
+  for (const auto& [table, listen] : {std::pair("/proc/net/tcp", &spec.v4), std::pair("/proc/net/tcp6", &spec.v6)}) {
+    const std::uint16_t own = spec.output ? listen->port : std::uint16_t{0};
+    const std::uint16_t gateway = spec.forward ? listen->gateway_port : std::uint16_t{0};
+    look(table, own);
+    if (gateway != own) look(table, gateway);
+  }
+}
+
+/// security.md rule 13.
+std::string_view fate_of_containers(const netfilter::RuleSpec& spec) {
+  if (spec.forward)
+    return "mail of networks that are not in intercept.sources, its own bridges' too, passes the proxy by";
+  if (spec.fail_closed) return "mail of containers and virtual machines behind its bridges is rejected, not proxied";
+  return "mail of containers and virtual machines behind its bridges passes the proxy by (intercept.fail is \"open\")";
 }
 
 int print(const netfilter::RuleSpec& spec) {
-  fmt::print("# iptables-restore --noflush\n{}", netfilter::restore_script(spec, netfilter::Family::Ipv4));
-  fmt::print("\n# ip6tables-restore --noflush\n{}", netfilter::restore_script(spec, netfilter::Family::Ipv6));
+  fmt::print("{}", netfilter::printed_rules(spec));
   return kOk;
 }
 
@@ -98,12 +110,7 @@ int check(const netfilter::RuleSpec& spec, const netfilter::Tools& with) {
   if (!outcome) return fail(outcome.error());
   check_listeners(spec, *outcome);
   for (const std::string& sentence : outcome->differences) fmt::print("{}\n", sentence);
-  if (forwards_packets()) {
-    fmt::print("note: this machine forwards packets: {}\n",
-               spec.fail_closed ? "mail of containers and virtual machines behind its bridges is rejected, not proxied"
-                                : "mail of containers and virtual machines behind its bridges passes the proxy by "
-                                  "(intercept.fail is \"open\")");
-  }
+  if (forwards_packets()) fmt::print("note: this machine forwards packets: {}\n", fate_of_containers(spec));
   if (!outcome->differences.empty()) return kFailed;
   fmt::print("the rules are in force as configured\n");
   return kOk;
@@ -147,7 +154,7 @@ void add_rules(CLI::App& app, int& status) {
     const char* help;
   };
   static constexpr Verb kVerbs[] = {
-      {"print", Action::Print, "Show the rules, as input for iptables-restore and ip6tables-restore"},
+      {"print", Action::Print, "Show the rules, as input for iptables-restore and ip6tables-restore, or nft -f"},
       {"apply", Action::Apply, "Put the rules in force; what was there of ours is replaced, nothing else is touched"},
       {"remove", Action::Remove, "Take away exactly what was put in force"},
       {"check", Action::Check, "Compare what is in force with the configuration, and say what differs"}};

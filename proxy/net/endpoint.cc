@@ -54,4 +54,9 @@ std::string Endpoint::to_string() const {
   return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
 }
 
+bool make_transparent(int fd, bool v4) {
+  const int on = 1;
+  return setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on, sizeof on) == 0;
+}
+
 }  // namespace danegate::net

@@ -26,4 +26,8 @@ struct Endpoint {
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
+/// Lets a socket have addresses that are not this machine's: IP_TRANSPARENT. Needs CAP_NET_RAW (or CAP_NET_ADMIN);
+/// false with errno.
+bool make_transparent(int fd, bool v4);
+
 }  // namespace danegate::net

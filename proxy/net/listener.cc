@@ -39,19 +39,20 @@ Listener::Error bind_error(const Endpoint& address, int error) {
 
 }  // namespace
 
-std::expected<void, Listener::Error> Listener::check_free(const Endpoint& address) {
-  const auto bound = bind_socket(address, false);
+std::expected<void, Listener::Error> Listener::check_free(const Endpoint& address, bool transparent) {
+  const auto bound = bind_socket(address, false, transparent);
   if (!bound) return std::unexpected(bound.error());
   return {};
 }
 
-std::expected<std::unique_ptr<Listener>, Listener::Error> Listener::open(const Endpoint& address) {
-  auto listener = bind_socket(address, true);
+std::expected<std::unique_ptr<Listener>, Listener::Error> Listener::open(const Endpoint& address, bool transparent) {
+  auto listener = bind_socket(address, true, transparent);
   if (listener && listen((*listener)->fd_, kBacklog) != 0) return std::unexpected(bind_error(address, errno));
   return listener;
 }
 
-std::expected<std::unique_ptr<Listener>, Listener::Error> Listener::bind_socket(const Endpoint& address, bool share) {
+std::expected<std::unique_ptr<Listener>, Listener::Error> Listener::bind_socket(const Endpoint& address, bool share,
+                                                                                bool transparent) {
   const int family = address.address.is_v4() ? AF_INET : AF_INET6;
   const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (fd < 0) return std::unexpected(bind_error(address, errno));
@@ -60,6 +61,13 @@ std::expected<std::unique_ptr<Listener>, Listener::Error> Listener::bind_socket(
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (share) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (transparent && !make_transparent(fd, family == AF_INET)) {
+    return std::unexpected(
+        Error{fmt::format("cannot listen on {} for listen.mode \"tproxy\": {}; start as root, or with the capability "
+                          "CAP_NET_RAW (systemd: AmbientCapabilities=CAP_NET_RAW)",
+                          address.to_string(), std::strerror(errno)),
+              false});
+  }
   sockaddr_storage storage{};
   const socklen_t length = address.to_sockaddr(storage);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) != 0) {

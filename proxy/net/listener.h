@@ -23,9 +23,11 @@ class Listener {
     bool no_such_address = false;  ///< this machine does not have the address (or the family)
   };
   /// Nobody listens there. Asked before open(), which shares the port with every socket of the same user.
-  static std::expected<void, Error> check_free(const Endpoint& address);
-  /// Binds and listens. Accepting starts with start().
-  static std::expected<std::unique_ptr<Listener>, Error> open(const Endpoint& address);
+  /// `transparent` as in open().
+  static std::expected<void, Error> check_free(const Endpoint& address, bool transparent = false);
+  /// Binds and listens. Accepting starts with start(). `transparent`: for connections to any address that TPROXY hands
+  /// over (IP_TRANSPARENT, needs CAP_NET_RAW); accepted sockets have the original destination for their own address.
+  static std::expected<std::unique_ptr<Listener>, Error> open(const Endpoint& address, bool transparent = false);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -36,7 +38,8 @@ class Listener {
 
  private:
   explicit Listener(int fd) : fd_(fd) {}
-  static std::expected<std::unique_ptr<Listener>, Error> bind_socket(const Endpoint& address, bool share);
+  static std::expected<std::unique_ptr<Listener>, Error> bind_socket(const Endpoint& address, bool share,
+                                                                     bool transparent);
   void accept_some();
 
   int fd_;

@@ -24,23 +24,32 @@ void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
 }
 
-int open_socket(const Endpoint& destination, const std::optional<dane::IpAddress>& source, std::uint32_t mark) {
+/// Closes `fd` and keeps errno.
+int give_up(int fd) {
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+int open_socket(const Endpoint& destination, const std::optional<dane::IpAddress>& source, std::uint32_t mark,
+                bool transparent) {
   const int fd =
       socket(destination.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (fd < 0) return -1;
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) {
-    const int error = errno;
-    close(fd);
-    errno = error;
-    return -1;  // an unmarked connection could be intercepted again
+    return give_up(fd);  // an unmarked connection could be intercepted again
   }
   if (source && source->is_v4() == destination.address.is_v4()) {
+    if (transparent && !make_transparent(fd, source->is_v4())) return give_up(fd);
     set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     sockaddr_storage storage{};
     const socklen_t length = Endpoint{*source, 0}.to_sockaddr(storage);
     // Without the client's own address the kernel's choice serves: mail flows, and SPF is what it would have been.
-    [[maybe_unused]] const int bound = bind(fd, reinterpret_cast<const sockaddr*>(&storage), length);
+    const int bound = bind(fd, reinterpret_cast<const sockaddr*>(&storage), length);
+    // In the MTA's name or not at all: from another address the peer may refuse for good (SPF).
+    if (bound != 0 && transparent) return give_up(fd);
   }
   return fd;
 }
@@ -54,10 +63,10 @@ Stream::Stream(EventLoop& loop, int fd, StreamHandler& handler)
 }
 
 Stream::Stream(EventLoop& loop, const Endpoint& destination, const std::optional<dane::IpAddress>& source,
-               std::uint32_t mark, StreamHandler& handler)
+               std::uint32_t mark, StreamHandler& handler, bool transparent)
     : loop_(loop),
       handler_(&handler),
-      fd_(open_socket(destination, source, mark)),
+      fd_(open_socket(destination, source, mark, transparent)),
       connecting_(true),
       input_(make_buffer()),
       output_(make_buffer()) {

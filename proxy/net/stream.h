@@ -33,9 +33,10 @@ class Stream {
   /// An accepted socket (non-blocking).
   Stream(EventLoop& loop, int fd, StreamHandler& handler);
   /// Starts to connect; `source`: address to bind to, given up silently when the machine does not have it. `mark`:
-  /// SO_MARK, 0 for none. Success and failure are told from the loop.
+  /// SO_MARK, 0 for none. `transparent`: `source` may be another machine's (make_transparent()), and not being able to
+  /// bind to it fails. Success and failure are told from the loop.
   Stream(EventLoop& loop, const Endpoint& destination, const std::optional<dane::IpAddress>& source, std::uint32_t mark,
-         StreamHandler& handler);
+         StreamHandler& handler, bool transparent = false);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;

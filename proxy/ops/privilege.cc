@@ -130,7 +130,12 @@ std::expected<void, std::string> drop_to_user(const User& user, KeepCapability k
   if (setgroups(0, nullptr) != 0) return failed("setgroups", user);
   if (setresgid(user.gid, user.gid, user.gid) != 0) return failed("setresgid", user);
   if (setresuid(user.uid, user.uid, user.uid) != 0) return failed("setresuid", user);
-  if (!keep_capabilities(capabilities(keep))) return failed("capset", user);
+  if (!keep_capabilities(capabilities(keep))) {
+    return failed(keep == KeepCapability::NetRaw
+                      ? "keeping the capability CAP_NET_RAW, which intercept.mark and listen.mode \"tproxy\" need"
+                      : "capset",
+                  user);
+  }
   if (!is_for_good(user)) {
     errno = EPERM;
     return failed("root could be had back", user);

@@ -91,13 +91,14 @@ void ClientLink::abort() {
 }
 
 TcpPeerLink::TcpPeerLink(net::EventLoop& loop, Partings& partings, tls::Context& tls, const net::Endpoint& destination,
-                         const std::optional<dane::IpAddress>& source, std::uint32_t mark, PeerEvents& events)
+                         const std::optional<dane::IpAddress>& source, std::uint32_t mark, PeerEvents& events,
+                         bool transparent)
     : partings_(partings),
       tls_context_(tls),
       events_(&events),
       later_(loop, [this] { on_later(); }),
-      stream_(std::make_unique<net::Stream>(loop, destination, source, mark, static_cast<net::StreamHandler&>(*this))) {
-}
+      stream_(std::make_unique<net::Stream>(loop, destination, source, mark, static_cast<net::StreamHandler&>(*this),
+                                            transparent)) {}
 
 evbuffer* TcpPeerLink::input() {
   return plain_ ? plain_.get() : stream_->input();

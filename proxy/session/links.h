@@ -74,7 +74,8 @@ class ClientLink final : public Link, private net::StreamHandler {
 class TcpPeerLink final : public PeerLink, private net::StreamHandler {
  public:
   TcpPeerLink(net::EventLoop& loop, Partings& partings, tls::Context& tls, const net::Endpoint& destination,
-              const std::optional<dane::IpAddress>& source, std::uint32_t mark, PeerEvents& events);
+              const std::optional<dane::IpAddress>& source, std::uint32_t mark, PeerEvents& events,
+              bool transparent = false);
 
   evbuffer* input() override;
   void send(std::string_view octets) override;

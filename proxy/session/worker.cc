@@ -103,7 +103,7 @@ void Worker::on_accept(int fd) {
     close(fd);  // gone already
     return;
   }
-  const auto found = netfilter::original_destination(fd);
+  const auto found = transparent() ? netfilter::transparent_destination(fd) : netfilter::original_destination(fd);
   std::optional<net::Endpoint> original;
   if (found) original = net::Endpoint::from(reinterpret_cast<const sockaddr*>(&found->storage), found->length);
   if (!original || dials_a_listener(*original)) {
@@ -173,6 +173,13 @@ void Worker::turn_away_arrivals() {
 
 /// Security.md rule 15: a destination that is ourselves would be dialled for ever.
 bool Worker::dials_a_listener(const net::Endpoint& original) {
+  if (transparent()) {
+    const auto& intercepted = config_->intercept.ports;
+    if (original.address.is_loopback() ||
+        std::find(intercepted.begin(), intercepted.end(), original.port) == intercepted.end()) {
+      return true;  // TPROXY brings neither
+    }
+  }
   const auto& ports = shared_.listen_ports;
   if (std::find(ports.begin(), ports.end(), original.port) == ports.end()) return false;
   const auto own = own_addresses();
@@ -196,7 +203,8 @@ void Worker::turn_away(int fd, const net::Endpoint& client, std::optional<net::E
 
 std::unique_ptr<PeerLink> Worker::dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>& source,
                                        PeerEvents& events) {
-  return std::make_unique<TcpPeerLink>(loop_, partings_, *tls_, destination, source, config_->intercept.mark, events);
+  return std::make_unique<TcpPeerLink>(loop_, partings_, *tls_, destination, source, config_->intercept.mark, events,
+                                       transparent());
 }
 
 std::unique_ptr<Environment::Alarm> Worker::make_alarm(std::function<void()> handler) {

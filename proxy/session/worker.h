@@ -129,6 +129,7 @@ class Worker final : private Environment, private Session::Host, private Handove
   void serve(const HandedOver& connection);
   void turn_away(int fd, const net::Endpoint& client, std::optional<net::Endpoint> original, const std::string& code,
                  const std::string& why);
+  bool transparent() const { return config_->listen.mode == conf::ListenMode::Tproxy; }
   bool dials_a_listener(const net::Endpoint& original);
   void on_commands();
   void reap();

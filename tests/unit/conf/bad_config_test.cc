@@ -351,16 +351,21 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"metrics_bad",
             "[metrics]\nlisten = \"9125\"\n",
             {"t.toml:2: metrics.listen: \"9125\" is not a numeric address"}},
-        Row{"tproxy", "[listen]\nmode = \"tproxy\"\n", {"t.toml:2: listen.mode: not implemented yet: \"tproxy\""}},
-        Row{"nftables", "[intercept]\nbackend = \"nftables\"\n", {"t.toml:2: intercept.backend: not implemented yet"}},
-        Row{"forward",
-            "[intercept]\nscope = [\"forward\"]\nsources = [\"10.0.0.0/8\"]\n",
-            {"t.toml:2: intercept.scope: not implemented yet"}},
+        Row{"tproxy_output",
+            "[listen]\nmode = \"tproxy\"\n",
+            {"t.toml:2: listen.mode: \"tproxy\" is for machines behind this one: it needs intercept.scope = "
+             "[\"forward\"]"}},
+        Row{"tproxy_both",
+            "[listen]\nmode = \"tproxy\"\n[intercept]\nscope = [\"output\", \"forward\"]\nsources = [\"10.0.0.0/8\"]\n",
+            {"t.toml:2: listen.mode: \"tproxy\" is for machines behind this one"}},
+        Row{"tproxy_mark",
+            "[listen]\nmode = \"tproxy\"\n[intercept]\nscope = [\"forward\"]\nsources = [\"10.0.0.0/8\"]\nmark = "
+            "0x20000001\n",
+            {"t.toml:6: intercept.mark: must not have the bit 0x20000000"}},
         // security.md rule 14: exit 78 without sources.
         Row{"forward_without_sources",
             "[intercept]\nscope = [\"output\", \"forward\"]\n",
-            {"t.toml:2: intercept.scope: not implemented yet",
-             "t.toml:2: intercept.sources: must name the client networks"}}),
+            {"t.toml:2: intercept.sources: must name the client networks"}}),
     print_name);
 
 }  // namespace

@@ -193,6 +193,22 @@ TEST(Load, AMetricsListenerThatOthersReachIsWarnedOf) {
   }
 }
 
+TEST(Load, Gateway) {
+  const auto tproxy = good(
+      "[listen]\nmode = \"tproxy\"\n[intercept]\nbackend = \"nftables\"\nscope = [\"forward\"]\nsources = "
+      "[\"10.0.0.0/8\"]\n");
+  EXPECT_EQ(tproxy.config.listen.mode, ListenMode::Tproxy);
+  EXPECT_EQ(tproxy.config.intercept.backend, Backend::Nftables);
+  EXPECT_TRUE(tproxy.config.intercept.forward && !tproxy.config.intercept.output);
+  EXPECT_TRUE(tproxy.warnings.empty());
+  // Redirected connections of other machines do not arrive at loopback.
+  const std::string redirect = "[intercept]\nscope = [\"forward\"]\nsources = [\"10.0.0.0/8\"]\n";
+  const auto deaf = good(redirect);
+  ASSERT_EQ(deaf.warnings.size(), 1U);
+  EXPECT_THAT(deaf.warnings[0].to_string(), HasSubstr("listen.addresses: only loopback"));
+  EXPECT_TRUE(good("[listen]\naddresses = [\"0.0.0.0:10025\"]\n" + redirect).warnings.empty());
+}
+
 // RFC 5321 section 4.5.3.2: accepted, with one warning.
 TEST(Load, ShortTimeoutsGiveExactlyOneWarning) {
   EXPECT_TRUE(good("[timeouts]\ngreeting = \"5m\"\ncommand = \"5m\"\ndata = \"3m\"\nfinal = \"10m\"\nidle = \"5m\"\n")

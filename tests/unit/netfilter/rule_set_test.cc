@@ -17,7 +17,7 @@ RuleSpec plain() {
   RuleSpec spec;
   spec.exclude = {"127.0.0.0/8"};
   spec.user_id = 990;
-  spec.listen_port_v4 = 10025;
+  spec.v4.port = 10025;
   return spec;
 }
 

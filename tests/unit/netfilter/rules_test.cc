@@ -17,8 +17,8 @@ RuleSpec plain() {
   RuleSpec spec;
   spec.exclude = {"127.0.0.0/8", "::1/128", "10.0.0.0/8", "fc00::/7"};
   spec.user_id = 990;
-  spec.listen_port_v4 = 10025;
-  spec.listen_port_v6 = 10026;
+  spec.v4.port = 10025;
+  spec.v6.port = 10026;
   return spec;
 }
 
@@ -99,7 +99,7 @@ TEST(WantedRules, FailOpenRejectsNothing) {
 
 TEST(WantedRules, OnlyTheProxysUserAnswersOnItsPort) {  // security.md rule 11
   const RuleSet set = wanted_rules(plain(), Family::Ipv6);
-  EXPECT_THAT(rules(set, "danegate-squat"), ElementsAre("-m owner ! --uid-owner 990 -j DROP"));
+  EXPECT_THAT(rules(set, "danegate-squat"), ElementsAre("-m owner --uid-owner 990 -j RETURN", "-j DROP"));
   EXPECT_THAT(jumps(set, "filter"),
               ElementsAre("OUTPUT -p tcp -m multiport --dports 25 -j danegate-closed",
                           "OUTPUT -o lo -p tcp -m tcp --sport 10026 --tcp-flags SYN SYN -j danegate-squat"));
@@ -109,27 +109,33 @@ TEST(WantedRules, BridgesOfThisMachine) {  // security.md rule 13
   RuleSpec spec = plain();
   spec.bridges = {"docker+", "br0"};
   const RuleSet set = wanted_rules(spec, Family::Ipv4);
-  EXPECT_THAT(rules(set, "danegate-forward"),
-              ElementsAre("-m conntrack --ctdir REPLY -j RETURN", "-d 127.0.0.0/8 -j RETURN", "-d 10.0.0.0/8 -j RETURN",
-                          "-i docker+ -o docker+ -j RETURN", "-i docker+ -p tcp -j REJECT --reject-with tcp-reset",
-                          "-i br0 -o br0 -j RETURN", "-i br0 -p tcp -j REJECT --reject-with tcp-reset"));
+  EXPECT_THAT(
+      rules(set, "danegate-forward"),
+      ElementsAre("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j CONNMARK --set-xmark 0x0/0x40000000",
+                  "-p tcp -m tcp --tcp-flags SYN,ACK SYN,ACK -m conntrack --ctdir REPLY -j CONNMARK --set-xmark "
+                  "0x40000000/0x40000000",
+                  "-m connmark --mark 0x40000000/0x40000000 -j RETURN",
+                  "-p tcp -m tcp --sport 0:1023 -m conntrack --ctdir REPLY -j RETURN", "-d 127.0.0.0/8 -j RETURN",
+                  "-d 10.0.0.0/8 -j RETURN", "-i docker+ -o docker+ -j RETURN",
+                  "-i docker+ -p tcp -j REJECT --reject-with tcp-reset", "-i br0 -o br0 -j RETURN",
+                  "-i br0 -p tcp -j REJECT --reject-with tcp-reset"));
   EXPECT_THAT(jumps(set, "filter"), testing::Contains("FORWARD -p tcp -m multiport --dports 25 -j danegate-forward"));
 }
 
 TEST(WantedRules, ListenersOnMoreThanLoopbackAreForRedirectedConnectionsOnly) {  // security.md rule 15
   RuleSpec spec = plain();
   EXPECT_EQ(chain(wanted_rules(spec, Family::Ipv4), "danegate-direct"), nullptr);
-  spec.listen_loopback_only_v4 = false;
+  spec.v4.loopback_only = false;
   const RuleSet set = wanted_rules(spec, Family::Ipv4);
   EXPECT_THAT(rules(set, "danegate-direct"),
-              ElementsAre("-p tcp -m conntrack ! --ctstate DNAT -j REJECT --reject-with tcp-reset"));
+              ElementsAre("-m conntrack --ctstate DNAT -j RETURN", "-p tcp -j REJECT --reject-with tcp-reset"));
   EXPECT_THAT(jumps(set, "filter"), testing::Contains("INPUT -p tcp -m tcp --dport 10025 -j danegate-direct"));
   EXPECT_EQ(chain(wanted_rules(spec, Family::Ipv6), "danegate-direct"), nullptr);
 }
 
 TEST(WantedRules, AFamilyWithoutListenerIsClosedNotOpen) {
   RuleSpec spec = plain();
-  spec.listen_port_v6 = 0;
+  spec.v6.port = 0;
   const RuleSet closed = wanted_rules(spec, Family::Ipv6);
   EXPECT_EQ(chain(closed, "danegate-redirect"), nullptr);
   EXPECT_EQ(chain(closed, "danegate-squat"), nullptr);
@@ -162,7 +168,7 @@ TEST(WantedRules, NetworksAsTheKernelNamesThem) {
 TEST(RestoreScript, RefusesBeforeItRedirectsAndReadsBackAsWanted) {
   RuleSpec spec = plain();
   spec.bridges = {"docker+"};
-  spec.listen_loopback_only_v4 = false;
+  spec.v4.loopback_only = false;
   for (const Family family : {Family::Ipv4, Family::Ipv6}) {
     const std::string script = restore_script(spec, family);
     EXPECT_LT(script.find("*filter"), script.find("*nat"));

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Scope output: what is refused (security.md rules 12 and 13)."""
+import os
+import socket
+import time
+
+from .host import BOX, HOST, HUB4, NET4, NET6
+from .kernel import MTA, OWN, check, conversation, dial, family, inside
+
+
+def slammed(address, source):
+    """A connection that the peer resets."""
+    def run():
+        with socket.socket(family(address)) as client:
+            client.settimeout(2)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind(source)
+            client.connect((address, 25))
+            client.recv(200)
+            client.sendall(b"slam\r\n")
+            try:
+                return client.recv(200).decode()
+            except ConnectionResetError:
+                return "reset"
+    return run
+
+
+def run_reset_flow(lab):
+    """Rule 12: connection tracking remembers a flow of ours that the peer has reset, and takes a SYN from the same port for a
+    part of it: not redirected, and with our bit."""
+    lab.config("")
+    lab.rules("apply")
+    for number, address in enumerate((NET4, NET6)):
+        source = ("::" if ":" in address else "0.0.0.0", 41000 + number)
+        check("the peer resets our flow " + address, (got := inside(HOST, OWN, slammed(address, source))) == "reset", got)
+        got = inside(HOST, MTA, dial(address, source=source))
+        check("another user's from its port does not get out " + address, got == "refused", got)
+        check("ours does " + address, (got := inside(HOST, OWN, dial(address, source=source))) == "SINK", got)
+    lab.rules("remove")
+
+
+def run_closed(lab, sinks):
+    lab.config("")
+    lab.rules("apply")
+    for address, sink in ((NET4, sinks[0]), (NET6, sinks[1])):
+        seen = sink.text()
+        check("listener down: refused " + address, (got := inside(HOST, MTA, dial(address))) == "refused", got)
+        lab.lose_redirection(six=":" in address)
+        check("redirection lost: refused " + address, (got := inside(HOST, MTA, dial(address))) == "refused", got)
+        check("nothing reached the sink " + address, sink.text() == seen)
+        check("own user still gets out " + address, (got := inside(HOST, OWN, dial(address))) == "SINK", got)
+    check("check names the lost redirection", "danegate-redirect: missing" in lab.rules("check", must=1))
+    lab.rules("remove")
+
+    def applied():
+        # This child is inside `host` and MTA: the parent applies.
+        os.write(told, b"1")
+        time.sleep(1.5)
+
+    for name, first in (("our packet first", b"one\r\n"), ("the peer's packet first", b"greet\r\n")):
+        for address, sink in ((NET4, sinks[0]), (NET6, sinks[1])):
+            asked, told = os.pipe()
+            word = "secret-%s-%s" % (name[0], address)
+            read, write = os.pipe()
+            if os.fork() == 0:
+                os.write(write, inside(HOST, MTA, conversation(address, applied, first, (word + "\r\n").encode())).encode())
+                os._exit(0)
+            os.read(asked, 1)
+            lab.rules("apply")
+            got = os.read(read, 100).decode()
+            os.wait()
+            check("a flow older than apply is cut, %s %s" % (name, address), got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
+            check("and leaks nothing", word not in sink.text())
+            for fd in (asked, told, read, write):
+                os.close(fd)
+            lab.rules("remove")
+
+    lab.rules("apply")
+    before = sinks[0].text().count("end eof")
+    inside(HOST, OWN, conversation(NET4, lambda: None, second=b"bulk" * 16, close=True))
+    for _ in range(50):
+        if sinks[0].text().count("end eof") > before:
+            break
+        time.sleep(0.1)
+    check("our own closing connection is not cut (rule 12)", sinks[0].text().count("end eof") > before)
+    check("containers are refused (rule 13)", (got := inside(BOX, 0, dial(NET4))) == "refused", got)
+    check("containers reach excluded hubs", (got := inside(BOX, 0, dial(HUB4))) == "SINK", got)
+    lab.config('fail = "open"')
+    lab.rules("apply")
+    check('fail = "open": containers pass', (got := inside(BOX, 0, dial(NET4))) == "SINK", got)
+    check('check names it', "passes the proxy by" in lab.rules("check"))
+    lab.config("", listen='addresses = ["127.0.0.1:10025"]')
+    lab.rules("apply")
+    check("no IPv6 listener: IPv6 is refused, not leaked", (got := inside(HOST, MTA, dial(NET6))) == "refused", got)
+    lab.config("")
+    lab.rules("remove")
+
+
+def run(lab, sinks):
+    run_closed(lab, sinks)
+    run_reset_flow(lab)
