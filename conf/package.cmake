@@ -64,7 +64,7 @@ set(CPACK_DEBIAN_FILE_NAME danegate_${PROJECT_VERSION}_${architecture}.deb)
 set(CPACK_DEBIAN_PACKAGE_SECTION mail)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "iptables, dns-root-data, ca-certificates, passwd")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "iptables, iproute2, dns-root-data, ca-certificates, passwd")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "nftables, bash-completion")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
