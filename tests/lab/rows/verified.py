@@ -86,7 +86,7 @@ ROWS = [
         event={"result": "verified", "policy": "dane-only", "tlsa": "3 1 1"}),
     Row("pkix-verified", [Host("mx2")], policy={"level": "verify"}, event={"result": "verified", "policy": "verify"}),
     verified("recursive-engine", [Host("mx1", ("3 1 1",))], "3 1 1", profile="recursive"),
-    verified("nftables-v4", [Host("mx1", ("3 1 1",), families="4")], "3 1 1", profile="nftables", later=True),
-    verified("nftables-v6", [Host("mx1", ("3 1 1",), families="6")], "3 1 1", profile="nftables", later=True),
+    verified("nftables-v4", [Host("mx1", ("3 1 1",), families="4")], "3 1 1", profile="nftables"),
+    verified("nftables-v6", [Host("mx1", ("3 1 1",), families="6")], "3 1 1", profile="nftables"),
     verified("two-workers", [Host("mx1", ("3 1 1",))], "3 1 1", profile="workers2"),
 ]
