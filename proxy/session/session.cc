@@ -34,7 +34,7 @@ std::string own_name(const net::Endpoint& original_destination) {
 Session::Session(Environment& environment, std::shared_ptr<const conf::Config> config, ClientInfo info, Host& host)
     : environment_(environment),
       config_(std::move(config)),
-      info_(info),
+      info_(std::move(info)),
       generation_(environment.generation()),
       host_(host),
       alarm_(environment.make_alarm([this] { on_alarm(); })),
