@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Client, relay, DNS and clock at once, all hostile, around one session with a `[[relay]]`. The fuzzer's octets choose
+// who does what next. Whatever they do:
+//   - nothing of an envelope or content goes out in plaintext where policy forbids it,
+//   - no 2xx to RCPT or end of data, and no 354, that a peer did not give to that very command,
+//   - AUTH goes to nobody but a relay that is verified,
+//   - buffers stay bounded,
+//   - a session ends when its client has gone and the clock runs, with one delivery event per domain of a transaction.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dane/certificate.h"
+#include "dane/match.h"
+#include "proxy/session/memory.h"
+#include "proxy/session/session.h"
+#include "tests/fuzz/input.h"
+
+namespace {
+
+using namespace danegate;
+using namespace danegate::session;
+using fuzz::require;
+
+class Choices {
+ public:
+  Choices(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
+  bool more() const { return at_ < size_; }
+  std::uint8_t octet() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
+
+ private:
+  const std::uint8_t* data_;
+  std::size_t size_;
+  std::size_t at_ = 0;
+};
+
+struct Wire {
+  net::BufferHandle input = net::make_buffer();
+  std::size_t backlog = 0;
+  std::size_t taken_from_input = 0;
+  bool alive = true;
+  bool over = false;
+  LinkEvents* events = nullptr;
+};
+
+struct PeerSide {
+  Wire wire;
+  PeerEvents* events = nullptr;
+  bool connected = false;
+  bool handshaking = false;
+  bool tls = false;
+  std::size_t positive = 0;  ///< replies of class 2 that it gave
+  std::size_t go_ahead = 0;
+};
+
+struct Timer {
+  std::function<void()> handler;
+  std::optional<std::chrono::steady_clock::time_point> due;
+};
+
+/// The level decides what plaintext may carry: at encrypt and verify nothing of an envelope.
+constexpr conf::Level kLevels[] = {conf::Level::None, conf::Level::May,      conf::Level::Encrypt,
+                                   conf::Level::Dane, conf::Level::DaneOnly, conf::Level::Verify};
+
+std::string read_vector(const std::string& name) {
+  std::ifstream in(std::string(DANEGATE_TEST_VECTORS) + "/certs/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// mx.example.org's, with the chain to its root.
+const std::vector<std::string>& good_chain() {
+  static const std::vector<std::string> chain{read_vector("leaf.der"), read_vector("sub.der"), read_vector("root.der")};
+  return chain;
+}
+
+/// Its TLSA record.
+const std::string& good_record() {
+  static const std::string rdata = [] {
+    const std::string& der = good_chain().front();
+    const auto leaf = dane::Certificate::parse({reinterpret_cast<const std::uint8_t*>(der.data()), der.size()});
+    require(leaf.has_value(), "the vectors are there");
+    const auto record = dane::tlsa_record(*leaf, 3, 1, 1);
+    return std::string{3, 1, 1} + record->data;
+  }();
+  return rdata;
+}
+
+class World final : public Environment, public dns::Resolver, public Session::Host {
+ public:
+  explicit World(Choices& choices) : choices_(choices), config_(std::make_shared<conf::Config>(conf::defaults())) {
+    const std::uint8_t head = choices_.octet();
+    level_ = kLevels[head % 6];
+    config_->policy.default_level = level_;
+    config_->policy.no_tlsa = (head & 64) != 0 ? conf::NoTlsa::Encrypt : conf::NoTlsa::May;
+    config_->smtp.bare_lf = (head & 128) != 0 ? conf::BareLf::Reject : conf::BareLf::Normalize;
+    config_->limits.buffer = 4096;
+    const std::uint8_t second = choices_.octet();
+    signed_ = second % 2 == 0;
+    be_relayed(second);
+  }
+
+  void play();
+
+  // Environment
+  std::unique_ptr<PeerLink> dial(const net::Endpoint&, const std::optional<dane::IpAddress>&,
+                                 PeerEvents& events) override;
+  dns::Resolver& resolver() override { return *this; }
+  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
+  std::chrono::steady_clock::time_point now() override { return now_; }
+  std::chrono::sys_seconds wall_clock() override { return std::chrono::sys_days(std::chrono::year(2026) / 6 / 1); }
+  std::size_t random_below(std::size_t bound) override { return choices_.octet() % bound; }
+  std::vector<dane::IpAddress> own_addresses() override { return {}; }
+  const std::vector<std::string>& pkix_anchors() override { return anchors_; }
+  Memory& memory() override { return memory_; }
+  std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override { return std::make_shared<int>(0); }
+  void record(const DeliveryEvent& event) override {
+    if (event.attempt) return;
+    require(event.outcome.has_value(), "a delivery event has an outcome");
+    require(event.security || event.refusal, "a delivery event has a result");
+    require(event.outcome != Outcome::Accepted || event.recipients > 0, "accepted: somebody's mail");
+    ++events_;
+  }
+
+  void on_finished(Session&) override {
+    require(!finished_, "finished once");
+    finished_ = true;
+  }
+  std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override;
+
+  void from_client_side(std::string_view octets);
+  void from_peer_side(PeerSide& peer, std::string_view octets);
+
+ private:
+  struct Pending {
+    dane::Question question;
+    Handler handler;
+    bool cancelled = false;
+  };
+  struct PendingLookup final : dns::Lookup {
+    explicit PendingLookup(std::shared_ptr<Pending> what) : pending(std::move(what)) {}
+    ~PendingLookup() override { pending->cancelled = true; }
+    std::shared_ptr<Pending> pending;
+  };
+
+  void be_relayed(std::uint8_t how);
+  void act();
+  void client_says();
+  void peer_acts();
+  void answer_dns();
+  void clock_runs(std::chrono::milliseconds time);
+  void check();
+  dane::Answer some_answer(const dane::Question& question);
+
+  Choices& choices_;
+  std::shared_ptr<conf::Config> config_;
+  conf::Level level_ = conf::Level::Dane;
+  bool signed_ = true;
+  bool implicit_ = false;
+  bool genuine_ = false;  ///< the relay has the certificate that it should have
+  std::vector<std::string> anchors_;
+  Memory memory_;
+  std::chrono::steady_clock::time_point now_{std::chrono::hours(1)};
+  std::list<std::shared_ptr<Timer>> timers_;
+  std::list<std::shared_ptr<Pending>> lookups_;
+  std::list<std::unique_ptr<PeerSide>> peers_;
+  Wire client_;
+  bool client_gone_ = false;
+  bool client_ended_ = false;  ///< says no more, and reads on
+  bool finished_ = false;
+  std::size_t events_ = 0;
+  std::size_t recipients_said_ = 0;
+  std::size_t queued_heard_ = 0;
+  std::size_t go_ahead_heard_ = 0;
+  std::unique_ptr<Session> session_;
+};
+
+class ClientLink final : public Link {
+ public:
+  ClientLink(Wire& wire, World& world) : wire_(wire), world_(world) {}
+  ~ClientLink() override { wire_.alive = false; }
+  evbuffer* input() override { return wire_.input.get(); }
+  void send(std::string_view octets) override {
+    wire_.backlog += octets.size();
+    world_.from_client_side(octets);
+  }
+  std::size_t backlog() const override { return wire_.backlog; }
+  void want_input(bool) override {}
+  void close() override { wire_.over = true; }
+  void abort() override { wire_.over = true; }
+
+ private:
+  Wire& wire_;
+  World& world_;
+};
+
+class FakePeer final : public PeerLink {
+ public:
+  FakePeer(PeerSide& side, World& world) : side_(side), world_(world) {}
+  ~FakePeer() override { side_.wire.alive = false; }
+  evbuffer* input() override { return side_.wire.input.get(); }
+  void send(std::string_view octets) override {
+    side_.wire.backlog += octets.size();
+    world_.from_peer_side(side_, octets);
+  }
+  std::size_t backlog() const override { return side_.wire.backlog; }
+  void want_input(bool) override {}
+  void close() override { side_.wire.over = true; }
+  void abort() override { side_.wire.over = true; }
+  void set_events(PeerEvents& events) override { side_.events = &events; }
+  void start_tls(const std::string&, tls::SuiteList) override {
+    require(net::length(side_.wire.input.get()) == 0, "nothing crosses the TLS boundary");
+    side_.handshaking = true;
+  }
+
+ private:
+  PeerSide& side_;
+  World& world_;
+};
+
+class FakeAlarm final : public Environment::Alarm {
+ public:
+  FakeAlarm(std::shared_ptr<Timer> timer, World& world) : timer_(std::move(timer)), world_(world) {}
+  ~FakeAlarm() override { timer_->due.reset(); }
+  void set(std::chrono::milliseconds delay) override { timer_->due = world_.now() + delay; }
+  void cancel() override { timer_->due.reset(); }
+
+ private:
+  std::shared_ptr<Timer> timer_;
+  World& world_;
+};
+
+std::unique_ptr<PeerLink> World::dial(const net::Endpoint&, const std::optional<dane::IpAddress>&, PeerEvents& events) {
+  peers_.push_back(std::make_unique<PeerSide>());
+  peers_.back()->events = &events;
+  return std::make_unique<FakePeer>(*peers_.back(), *this);
+}
+
+std::unique_ptr<Environment::Alarm> World::make_alarm(std::function<void()> handler) {
+  timers_.push_back(std::make_shared<Timer>(Timer{std::move(handler), std::nullopt}));
+  return std::make_unique<FakeAlarm>(timers_.back(), *this);
+}
+
+std::unique_ptr<dns::Lookup> World::resolve(const dane::Question& question, Handler handler) {
+  lookups_.push_back(std::make_shared<Pending>(Pending{question, std::move(handler), false}));
+  return std::make_unique<PendingLookup>(lookups_.back());
+}
+
+void World::from_client_side(std::string_view octets) {
+  // Texts that only peers use (below), so that what was invented here can be told from what was passed on.
+  if (octets.starts_with("354")) {
+    ++go_ahead_heard_;
+    std::size_t given = 0;
+    for (const auto& peer : peers_) given += peer->go_ahead;
+    require(go_ahead_heard_ <= given, "no 354 that the peer did not give");
+  }
+  if (octets.starts_with("250 peer") || octets.starts_with("251")) {
+    ++queued_heard_;
+    std::size_t given = 0;
+    for (const auto& peer : peers_) given += peer->positive;
+    require(queued_heard_ <= given, "no 2xx that the peer did not give");
+  }
+}
+
+void World::be_relayed(std::uint8_t how) {
+  genuine_ = (how & 4) != 0;
+  conf::Relay relay;
+  relay.destination = {"192.0.2.1:25"};
+  relay.host = "mx.example.org";
+  relay.level = level_;
+  implicit_ = (how & 8) != 0 && level_ != conf::Level::None && level_ != conf::Level::May;
+  if (implicit_) relay.tls = conf::RelayTls::Implicit;
+  config_->relays = {relay};
+  anchors_ = {good_chain().back()};
+}
+
+void World::from_peer_side(PeerSide& peer, std::string_view octets) {
+  if (octets.find("AUTH ") != octets.npos || octets.find("c2VjcmV0") != octets.npos) {
+    const bool by_certificate =
+        level_ == conf::Level::Verify || level_ == conf::Level::DaneOnly || (level_ == conf::Level::Dane && signed_);
+    require(peer.tls && genuine_ && by_certificate, "AUTH goes to nobody but a verified relay");
+  }
+  if (peer.tls) return;
+  const bool envelope = octets.find("MAIL FROM") != octets.npos || octets.find("RCPT TO") != octets.npos ||
+                        octets.find("secret") != octets.npos;
+  if (!envelope) return;
+  const bool by_tlsa = signed_;
+  const bool only_tls = implicit_ || level_ == conf::Level::Encrypt || level_ == conf::Level::DaneOnly ||
+                        level_ == conf::Level::Verify ||
+                        (level_ == conf::Level::Dane && (config_->policy.no_tlsa == conf::NoTlsa::Encrypt || by_tlsa));
+  require(!only_tls, "nothing of an envelope or content in plaintext");
+}
+
+dane::Answer World::some_answer(const dane::Question& question) {
+  dane::Answer answer;
+  const std::uint8_t head = choices_.octet();
+  answer.canonical = question.name;
+  answer.ttl = 60;
+  if (head % 16 == 15) {
+    answer.status = head < 128 ? dane::AnswerStatus::Failure : dane::AnswerStatus::Bogus;
+    return answer;
+  }
+  answer.status = signed_ ? dane::AnswerStatus::Secure : dane::AnswerStatus::Insecure;
+  switch (question.type) {
+    case dane::RrType::MX:
+      for (unsigned i = 0; i <= head % 3U; ++i) {
+        answer.rdata.push_back(std::string{0, static_cast<char>(i)} +
+                               dane::DomainName::parse(i == 0 ? "mx.example" : "mx2.example")->wire());
+      }
+      break;
+    case dane::RrType::A:
+      answer.rdata.push_back({static_cast<char>(192), 0, 2, static_cast<char>(1 + head % 2)});
+      break;
+    case dane::RrType::TLSA:
+      // A digest that no chain of these peers has, or a record that is unusable: TLS is mandatory either way.
+      if (genuine_) answer.rdata.push_back(good_record());
+      answer.rdata.push_back(std::string{static_cast<char>(head % 2 == 0 ? 3 : 1), 1, 1} + std::string(32, 'x'));
+      break;
+    case dane::RrType::AAAA:
+    case dane::RrType::CNAME:
+    case dane::RrType::SOA:
+    case dane::RrType::DS:
+    case dane::RrType::DNSKEY: break;
+  }
+  return answer;
+}
+
+void World::answer_dns() {
+  if (lookups_.empty()) return;
+  const auto pending = lookups_.front();
+  lookups_.pop_front();
+  if (!pending->cancelled) std::exchange(pending->handler, nullptr)(some_answer(pending->question));
+}
+
+void World::client_says() {
+  static constexpr std::string_view phrases[] = {
+      "EHLO client\r\n", "MAIL FROM:<s@x>\r\n", "RCPT TO:<r@a.test>\r\n", "RCPT TO:<r@b.test>\r\n", "DATA\r\n",
+      "secret\r\n", ".\r\n", "RSET\r\n", "QUIT\r\n", "BDAT 5\r\nabcde", "\n.\n", "NOOP\r\n", "HELO other\r\n",
+      "RCPT TO:<postmaster>\r\n", "MAIL FROM:<\xc3\xbc@x> SMTPUTF8 SIZE=3\r\n", "x",
+      // to a relay
+      "AUTH LOGIN\r\n", "c2VjcmV0\r\n", "AUTH PLAIN c2VjcmV0\r\n", "*\r\n", "VRFY x\r\n",
+      "RCPT TO:<r@a.test> NOTIFY=NEVER\r\n"};
+  if (client_.over || !client_.alive || client_ended_ || net::length(client_.input.get()) > 64 * 1024) return;
+  const std::uint8_t choice = choices_.octet();
+  std::string octets;
+  if (choice >= 240) {
+    for (unsigned i = choice - 239U; i > 0; --i) octets.push_back(static_cast<char>(choices_.octet()));
+  } else if (choice == 239) {
+    octets = std::string(8000, 'x');
+  } else {
+    octets = phrases[choice % std::size(phrases)];
+  }
+  if (octets.find("RCPT") != std::string::npos) ++recipients_said_;
+  net::append(client_.input.get(), octets);
+  client_.events->on_input();
+}
+
+void World::peer_acts() {
+  if (peers_.empty()) return;
+  static constexpr std::string_view replies[] = {
+      "250 peer ok\r\n", "220 peer\r\n", "250-peer\r\n250-PIPELINING\r\n250 STARTTLS\r\n", "354 go\r\n",
+      "250 peer queued\r\n", "550 5.1.1 no\r\n", "451 4.2.0 no\r\n", "421 bye\r\n", "250-peer\r\n250 SMTPUTF8\r\n",
+      "251 peer\r\n", "2", "250 peer ok\r\n250 peer ok\r\n", "150 no\r\n", "nonsense\r\n", "250-peer\r\n",
+      "503 5.5.1 no\r\n",
+      // of a relay
+      "334 Z28=\r\n", "235 2.7.0 peer\r\n", "250-peer\r\n250-DSN\r\n250 AUTH PLAIN LOGIN\r\n"};
+  const std::uint8_t choice = choices_.octet();
+  PeerSide& peer = *peers_.back();
+  if (!peer.wire.alive || peer.wire.over) return;
+  if (!peer.connected) {
+    peer.connected = true;
+    if (choice % 8 == 7) return peer.events->on_closed("refused");
+    return peer.events->on_connected();
+  }
+  if (peer.handshaking) {
+    peer.handshaking = false;
+    if (choice % 4 == 3) return peer.events->on_tls(std::unexpected(tls::TlsError{"broken"}));
+    peer.tls = true;
+    TlsOutcome outcome;
+    outcome.chain = {"not a certificate"};
+    if (genuine_) outcome.chain = good_chain();
+    return peer.events->on_tls(std::move(outcome));
+  }
+  if (choice >= 248) return peer.events->on_closed("closed");
+  if (choice >= 240) {
+    peer.wire.backlog = 0;
+    return peer.events->on_drained();
+  }
+  const std::string_view reply = replies[choice % std::size(replies)];
+  for (auto at = reply.find("250 "); at != reply.npos; at = reply.find("250 ", at + 1)) ++peer.positive;
+  for (auto at = reply.find("251 "); at != reply.npos; at = reply.find("251 ", at + 1)) ++peer.positive;
+  if (reply == "2") ++peer.positive;  // may become one with what follows
+  if (reply.starts_with("354")) ++peer.go_ahead;
+  net::append(peer.wire.input.get(), reply);
+  peer.events->on_input();
+}
+
+void World::clock_runs(std::chrono::milliseconds time) {
+  const auto end = now_ + time;
+  for (int turn = 0; turn < 1000; ++turn) {
+    std::shared_ptr<Timer> next;
+    for (const auto& timer : timers_) {
+      if (timer->due && *timer->due <= end && (!next || *timer->due < *next->due)) next = timer;
+    }
+    if (!next) break;
+    now_ = std::max(now_, *next->due);
+    next->due.reset();
+    next->handler();
+    std::erase_if(timers_, [](const auto& timer) { return timer.use_count() == 1; });
+  }
+  now_ = end;
+}
+
+void World::check() {
+  require(net::length(client_.input.get()) <= 80 * 1024, "the client's input is taken or left");
+  for (const auto& peer : peers_) {
+    if (!peer->wire.alive) continue;
+    require(net::length(peer->wire.input.get()) <= 1024, "a peer's octets are judged at once");
+    require(peer->wire.backlog <= config_->limits.buffer + 2 * 80 * 1024, "a peer's buffer is bounded");
+  }
+  require(lookups_.size() <= 256, "look-ups are bounded");
+}
+
+void World::act() {
+  const std::uint8_t choice = choices_.octet();
+  switch (choice % 16) {
+    case 0: return clock_runs(std::chrono::seconds(choice));
+    case 1:
+    case 2:
+    case 3: return answer_dns();
+    case 4:
+    case 5:
+    case 6:
+    case 7: return client_says();
+    case 8:
+      client_.backlog = 0;
+      if (client_.alive && !client_.over) client_.events->on_drained();
+      return;
+    case 9:
+      if (choice == 9 && client_.alive && !client_.over && !client_gone_) {
+        client_gone_ = true;
+        client_.events->on_closed("gone");
+      } else if (choice == 41 && client_.alive && !client_.over && !client_gone_ && !client_ended_) {
+        client_ended_ = true;
+        client_.events->on_input_ended();
+      }
+      if (choice == 25) session_->drain();
+      return;
+    case 10:
+      while (!lookups_.empty()) answer_dns();
+      return clock_runs(std::chrono::milliseconds(0));
+    default: return peer_acts();
+  }
+}
+
+void World::play() {
+  ClientInfo info;
+  info.address = {dane::IpAddress::parse("198.51.100.7").value(), 40000};
+  info.original_destination = {dane::IpAddress::parse("192.0.2.1").value(), 25};
+  info.relay = &config_->relays.front();
+  session_ = std::make_unique<Session>(*this, config_, info, *this);
+  client_.events = &session_->client_events();
+  session_->start(std::make_unique<ClientLink>(client_, *this));
+  while (choices_.more() && !finished_) {
+    act();
+    if (!finished_) clock_runs(std::chrono::milliseconds(0));
+    check();
+  }
+  // Everybody stops: the client goes, DNS answers or fails, the clock runs.
+  if (!finished_ && client_.alive && !client_.over && !client_gone_ && !client_ended_)
+    client_.events->on_closed("gone");
+  for (int i = 0; i < 100 && !finished_; ++i) {
+    answer_dns();
+    clock_runs(std::chrono::minutes(15));
+  }
+  require(finished_, "a session ends when its client has gone and the clock runs");
+  require(events_ <= recipients_said_ + 4096, "one event per domain of a transaction");
+  session_.reset();
+  for (const auto& peer : peers_) require(!peer->wire.alive, "links end with the session");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Choices choices(data, size);
+  World(choices).play();
+  return 0;
+}
