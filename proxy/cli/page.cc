@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 #include <vector>
 
 #include "proxy/cli/chart.h"
@@ -54,15 +55,15 @@ Html refusals(const Figures& figures) {
   const auto& all = figures.counts.refusals;
   if (all.empty()) return html_markup("<p class=\"faint\">None since the start.</p>");
   Html out;
-  for (auto refused = all.rbegin(); refused != all.rend(); ++refused) {
-    const auto& event = refused->event;
+  for (const Refused& refused : all | std::views::reverse) {
+    const auto& event = refused.event;
     out += fill(
         "<article><strong>{{domain}}</strong> <span class=\"{{class}}\">{{reason}}</span> <span class=\"faint\">{{at}}"
         "{{mx}}</span><p>{{why}}</p><p class=\"faint\">{{remedy}}</p></article>\n",
         {{"domain", html_text(event.domain.empty() ? "(no domain)" : event.domain)},
          {"class", html_text(to_string(result_of(event)))},
          {"reason", html_text(session::to_string(event.refusal->reason))},
-         {"at", time_of(refused->at)},
+         {"at", time_of(refused.at)},
          {"mx", html_text(event.mx.empty() ? "" : ", " + event.mx)},
          {"why", html_text(event.refusal->text)},
          {"remedy", html_text(remedy(event.refusal->reason))}});

@@ -197,7 +197,7 @@ class HttpServer::Impl {
   }
 
   /// Closing with unread octets would be a reset, which can overtake the answer.
-  void drop(Client& client, evbuffer* input) {
+  void drop(Client& client, evbuffer* input) const {
     client.dropped += evbuffer_get_length(input);
     evbuffer_drain(input, evbuffer_get_length(input));
     if (client.dropped > limits_.rest) close_client(&client);
