@@ -10,6 +10,8 @@
 #include "proxy/cli/statistics.h"
 #include "proxy/dns/cache.h"
 #include "proxy/dns/measure.h"
+#include "proxy/session/pool.h"
+#include "proxy/session/tls_sessions.h"
 
 namespace danegate::cli {
 
