@@ -20,8 +20,8 @@ MX3 = ("203.0.113.13", "2001:db8:3::13")
 MX4 = ("203.0.113.14", "2001:db8:3::14")
 PATH = ("203.0.113.15", "2001:db8:3::15")  # bad_path.py, to mx1
 NOBODY = ("203.0.113.50", "2001:db8:3::50")
-EVIL = [f"203.0.113.{n}" for n in range(64, 255)] + [f"198.51.100.{n}" for n in range(130, 255)] + \
-       [f"192.0.2.{n}" for n in range(130, 255)]
+EVIL = [f"203.0.113.{n}" for n in (*range(16, 50), *range(51, 63), *range(64, 255))] + \
+       [f"{network}.{n}" for network in ("198.51.100", "192.0.2") for n in range(130, 255)]
 OTHER_KEY = "5a" * 32, "a5" * 64
 
 
