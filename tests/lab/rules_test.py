@@ -3,17 +3,17 @@
 """`danegate rules` against a real kernel, in network namespaces of its own. Run as root. The tests are in rules/.
 
 usage: rules_test.py [DANEGATE [ORIGINAL_DESTINATION_PROBE]]      last line: N passed, N failed
-environment: VARIANTS: of "nft legacy nftables", SCOPES: of "output gateway"
+environment: VARIANTS: of "nft legacy nftables", SCOPES: of "output gateway edge"
 """
 import os
 import shutil
 import sys
 
-from rules import bookkeeping, closed, errors, gateway, host, nft_bookkeeping, redirection, squatting
+from rules import bookkeeping, closed, edge, errors, gateway, host, nft_bookkeeping, redirection, squatting
 from rules.kernel import Server, check, results
 
 VARIANTS = os.environ.get("VARIANTS", "nft legacy nftables").split()
-SCOPES = os.environ.get("SCOPES", "output gateway").split()
+SCOPES = os.environ.get("SCOPES", "output gateway edge").split()
 
 
 def output(variant):
@@ -47,6 +47,8 @@ def main():
             output(variant)
         if "gateway" in SCOPES:
             gateway.run(VARIANTS)
+        if "edge" in SCOPES:
+            edge.run()
     except Exception as error:
         check("the test itself", False, error)
         raise
