@@ -237,6 +237,47 @@ def limits(case):
     wait_for("a place is free again", free_again, 10, 0.2)
 
 
+def reloaded_under_load(case):
+    """Forty sessions, each with two messages, while HUP after HUP arrives: every message is accepted, and comes once."""
+    host, begun, failed = case.row.hosts[0], threading.Event(), []
+    body = b"".join(b"%070d\r\n" % number for number in range(400))
+
+    def deliver(number):
+        try:
+            for turn in range(5):
+                client = Smtp(case.client.node, host.v4)
+                client.hello()
+                for which in ("a", "b"):
+                    name = f"load-{number}-{turn}{which}"
+                    expect([code for code, _ in client.envelope(case.sender, case.address(name))] == [250], name)
+                    code, lines = client.data(b"Subject: " + name.encode() + b"\r\n\r\n" + body)
+                    expect(code == 250, f"{name}: {lines}")
+                    begun.set()
+                client.say("QUIT")
+                client.close()
+        except Exception as error:  # the row shall say which
+            failed.append(f"client {number}: {error!r}")
+            begun.set()
+
+    clients = [threading.Thread(target=deliver, args=(number,)) for number in range(8)]
+    for client in clients:
+        client.start()
+    begun.wait(20)
+    reloads = 0
+    while any(client.is_alive() for client in clients) and reloads < 200:
+        case.proxy.reload()
+        reloads += 1
+    for client in clients:
+        client.join(60)
+    expect(not failed, "; ".join(failed))
+    expect(reloads >= 5, f"only {reloads} reloads in that time")
+    for number in range(8):
+        for turn in range(5):
+            for which in ("a", "b"):
+                came = case.evil_messages(case.address(f"load-{number}-{turn}{which}"))
+                expect(len([m for m in came if m["complete"] and m["tls"]]) == 1, f"{number}-{turn}{which}: {len(came)}")
+
+
 def alone(name, hosts, run, **fields):
     return Row(name, hosts, run=run, status=None, profile=fields.pop("profile", "service"), alone=True, **fields)
 
@@ -246,6 +287,7 @@ ROWS = [
     alone("proxy-down", [Host("evil", PEER, script={"cert": "peer"})], proxy_down, slow=True),
     alone("drained", [Host("evil", PEER, script={"cert": "peer"})], drained, slow=True),
     alone("reloaded", [Host("mx1")], reloaded),
+    alone("reloaded-under-load", [Host("evil", PEER, script={"cert": "peer"})], reloaded_under_load),
     alone("rules-checked", [], rules_checked),
     alone("sandboxed", [], sandboxed),
     alone("squatter", [Host("mx1", PEER, families="4")], squatter, slow=True),
