@@ -44,11 +44,12 @@ def never_dialled(case):
 
 def refused_before_greeting(code, reason=None):
     def run(case):
-        client = Smtp(case.client.node, case.row.hosts[0].v4)
+        dialled = (case.row.forged or case.row.hosts)[0].v4
+        client = Smtp(case.client.node, dialled)
         got, lines = client.reply()
         client.close()
         expect(got == 421 and code in lines[0], f"greeting {lines}")
-        events = case.proxy.wait_event("delivery", timeout=10, original_dst=f"{case.row.hosts[0].v4}:25")
+        events = case.proxy.wait_event("delivery", timeout=10, original_dst=f"{dialled}:25")
         expect(events[-1]["result"] in ("refused", "failed") and "domain" not in events[-1], f"{events[-1]}")
         expect(events[-1]["mx"] == case.row.hosts[0].name, f"{events[-1]}")
         expect(reason is None or events[-1]["reason"] == reason, f"{events[-1]}")
@@ -184,8 +185,8 @@ ROWS = [
           run=refused_before_greeting("4.7.5", "no-usable-tlsa")),
     relay("relay-greeting", {"greeting": "421 4.3.2 full"}, ("3 1 1",), status=None,
           run=refused_before_greeting("4.3.2")),
-    Row("relay-unreachable", [Host("nobody", ("3 1 1",))], relay={**RELAY, "destination": ["{v4}:25"]},
-        status=None, run=refused_before_greeting("4.4.1", "peer-unreachable")),
+    Row("relay-unreachable", [Host("nobody", ("3 1 1",))], forged=[Host("evil")], relay={**RELAY, **ELSEWHERE}, status=None,
+        check=never_dialled, run=refused_before_greeting("4.4.1", "peer-unreachable")),
     Row("relay-dns-bogus", [Host("evil", ("3 1 1",), zone="badtlsa", script={"cert": "peer"})], relay=RELAY,
         status=None, run=refused_before_greeting("4.4.3", "dns-bogus")),
     # the relay is another machine than the one that the client dials
