@@ -64,7 +64,9 @@ std::string some_rdata(Choices& choices, const Question& question) {
     }
     case RrType::TLSA: return choices.octets(3) + choices.octets(shape % 2 == 0 ? 32 : 5);
     case RrType::CNAME:
-    case RrType::SOA: break;
+    case RrType::SOA:
+    case RrType::DS:
+    case RrType::DNSKEY: break;
   }
   return some_name(choices, question.name).wire();
 }
