@@ -296,14 +296,16 @@ void Worker::on_commands() {
     if (changed) {
       config_ = std::exchange(next_config_, nullptr);
       generation_ = next_generation_;
-      routes_.configure(config_);
-      on_routes();
     }
     if (stop_asked_) return loop_.stop();
     drain_now = std::exchange(drain_asked_, false);
     handed_over.swap(handed_over_);
   }
-  if (changed) pool_.clear();
+  if (changed) {
+    pool_.clear();
+    routes_.configure(config_);
+    on_routes();
+  }
   for (const HandedOver& connection : handed_over) serve(connection);
   if (drain_now && !draining_) begin_drain();
 }
