@@ -36,7 +36,8 @@ std::optional<Network> canonical_network(std::string_view text, bool v6) {
   return Network{buffer.data(), prefix};
 }
 
-std::optional<Phrase> network(std::string_view text, Family family, std::string_view option, std::string_view field) {
+std::optional<Phrase> in_network(std::string_view text, Family family, std::string_view option,
+                                 std::string_view field) {
   const bool v6 = family == Family::Ipv6;
   const auto found = canonical_network(text, v6);
   if (!found) return std::nullopt;
@@ -103,11 +104,11 @@ Phrase arrives_by(std::string_view interface) {
 Phrase leaves_by(std::string_view interface) {
   return {fmt::format("-o {}", interface), fmt::format("oifname \"{}\"", nft_interface(interface))};
 }
-std::optional<Phrase> to_network(std::string_view text, Family family) {
-  return network(text, family, "-d", "daddr");
+std::optional<Phrase> to_network(std::string_view network, Family family) {
+  return in_network(network, family, "-d", "daddr");
 }
-std::optional<Phrase> from_network(std::string_view text, Family family) {
-  return network(text, family, "-s", "saddr");
+std::optional<Phrase> from_network(std::string_view network, Family family) {
+  return in_network(network, family, "-s", "saddr");
 }
 Phrase to_port(std::uint16_t port) {
   return {fmt::format("-p tcp -m tcp --dport {}", port), fmt::format("tcp dport {}", port)};

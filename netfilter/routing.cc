@@ -28,7 +28,7 @@ std::vector<std::string> route_words() {
   return {"local", "default", "dev", "lo", "table", std::to_string(kDivertTable)};
 }
 
-std::expected<CommandResult, std::string> run_ip(std::vector<std::string> arguments) {
+std::expected<CommandResult, std::string> run_ip(const std::vector<std::string>& arguments) {
   const auto result = run_command("ip", arguments, {}, kLimit);
   if (result) return *result;
   switch (result.error()) {

@@ -80,7 +80,7 @@ void HandoverDirectory::leave(Receiver& holder) {
   std::erase_if(holders_, [](const auto& of_route) { return of_route.second.empty(); });
 }
 
-bool HandoverDirectory::hand_over(const HandedOver& connection, Receiver& from) {
+bool HandoverDirectory::hand_over(const Accepted& connection, Receiver& from) {
   const std::lock_guard lock(mutex_);
   const auto of_route = holders_.find({connection.original_destination, connection.client.address});
   if (of_route == holders_.end()) return false;

@@ -32,8 +32,8 @@ struct Route {
   friend auto operator<=>(const Route&, const Route&) = default;
 };
 
-/// A connection that another worker serves. The descriptor is owned.
-struct HandedOver {
+/// A client's connection before its session. The descriptor is owned.
+struct Accepted {
   int fd = -1;
   net::Endpoint client;
   net::Endpoint original_destination;
@@ -46,7 +46,7 @@ class HandoverDirectory {
   class Receiver {
    public:
     /// From any thread, under the directory's lock: takes the descriptor over and returns at once.
-    virtual void receive(const HandedOver& connection) = 0;
+    virtual void receive(const Accepted& connection) = 0;
 
    protected:
     ~Receiver() = default;
@@ -58,7 +58,7 @@ class HandoverDirectory {
   void leave(Receiver& holder);
   /// Gives the connection to another worker that has a channel for its route. False, and nothing done, when `from` has
   /// one itself or nobody has.
-  bool hand_over(const HandedOver& connection, Receiver& from);
+  bool hand_over(const Accepted& connection, Receiver& from);
 
  private:
   std::mutex mutex_;

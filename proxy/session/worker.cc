@@ -86,11 +86,11 @@ Worker::Worker(Shared& shared, std::shared_ptr<const conf::Config> config, std::
 
 Worker::~Worker() {
   shared_.pool.directory.leave(*this);
-  for (const HandedOver& late : handed_over_) close(late.fd);
+  for (const Accepted& late : handed_over_) close(late.fd);
   pool_.close();
   sessions_.clear();
   finished_.clear();
-  for (const Arrival& arrival : arrivals_) close(arrival.fd);
+  for (const Accepted& arrival : arrivals_) close(arrival.fd);
 }
 
 void Worker::run() {
@@ -111,13 +111,13 @@ void Worker::on_accept(int fd) {
     return turn_away(fd, *client, original, "4.7.0",
                      "this port serves connections that were redirected to it; dial the mail server itself");
   }
-  const HandedOver connection{fd, *client, *original};
+  const Accepted connection{fd, *client, *original};
   // The kernel chose this worker; the channel that would serve the client best may be another's.
   if (config_->pool.max_idle > 0 && shared_.pool.directory.hand_over(connection, *this)) return;
   serve(connection);
 }
 
-void Worker::receive(const HandedOver& connection) {
+void Worker::receive(const Accepted& connection) {
   {
     const std::lock_guard lock(mutex_);
     handed_over_.push_back(connection);
@@ -125,7 +125,7 @@ void Worker::receive(const HandedOver& connection) {
   wakeup_.wake();
 }
 
-void Worker::serve(const HandedOver& connection) {
+void Worker::serve(const Accepted& connection) {
   const auto& [fd, client, original] = connection;
   if (draining_) {
     ++shared_.tallies.while_draining;
@@ -135,10 +135,10 @@ void Worker::serve(const HandedOver& connection) {
     ++shared_.tallies.over_limit;
     return turn_away(fd, client, original, "4.3.2", "too many sessions, try again later");
   }
-  begin_session({fd, client, original});
+  begin_session(connection);
 }
 
-void Worker::begin_session(const Arrival& arrival) {
+void Worker::begin_session(const Accepted& arrival) {
   const auto choice = routes_.choose(arrival.original_destination);
   if (choice.state == RelayRoutes::Choice::State::Waiting) {
     arrivals_.push_back(arrival);  // bounded as sessions are, and by dns.timeout
@@ -161,11 +161,11 @@ void Worker::begin_session(const Arrival& arrival) {
 }
 
 void Worker::on_routes() {
-  for (const Arrival& arrival : std::exchange(arrivals_, {})) begin_session(arrival);
+  for (const Accepted& arrival : std::exchange(arrivals_, {})) begin_session(arrival);
 }
 
 void Worker::turn_away_arrivals() {
-  for (const Arrival& arrival : std::exchange(arrivals_, {})) {
+  for (const Accepted& arrival : std::exchange(arrivals_, {})) {
     shared_.counts.leave(arrival.client.address);
     turn_away(arrival.fd, arrival.client, arrival.original_destination, "4.3.2", "shutting down, try again soon");
   }
@@ -289,7 +289,7 @@ void Worker::on_commands() {
   heard_ = std::chrono::steady_clock::now();
   bool drain_now = false;
   bool changed = false;
-  std::vector<HandedOver> handed_over;
+  std::vector<Accepted> handed_over;
   {
     const std::lock_guard lock(mutex_);
     changed = next_config_ != nullptr;
@@ -306,7 +306,7 @@ void Worker::on_commands() {
     routes_.configure(config_);
     on_routes();
   }
-  for (const HandedOver& connection : handed_over) serve(connection);
+  for (const Accepted& connection : handed_over) serve(connection);
   if (drain_now && !draining_) begin_drain();
 }
 

@@ -111,22 +111,15 @@ class Worker final : private Environment, private Session::Host, private Handove
   TlsSessionStore* tls_sessions() override { return config_->tls.resumption ? &shared_.tls_sessions : nullptr; }
   std::uint64_t generation() override { return generation_; }
   // HandoverDirectory::Receiver
-  void receive(const HandedOver& connection) override;
+  void receive(const Accepted& connection) override;
   // Session::Host
   void on_finished(Session& session) override;
 
-  /// Let in, and not begun: which relay it is for is being looked up.
-  struct Arrival {
-    int fd;
-    net::Endpoint client;
-    net::Endpoint original_destination;
-  };
-
   void on_accept(int fd);
-  void begin_session(const Arrival& arrival);
+  void begin_session(const Accepted& arrival);
   void on_routes();
   void turn_away_arrivals();
-  void serve(const HandedOver& connection);
+  void serve(const Accepted& connection);
   void turn_away(int fd, const net::Endpoint& client, std::optional<net::Endpoint> original, const std::string& code,
                  const std::string& why);
   bool transparent() const { return config_->listen.mode == conf::ListenMode::Tproxy; }
@@ -144,7 +137,7 @@ class Worker final : private Environment, private Session::Host, private Handove
   std::unique_ptr<dns::Resolver> resolver_;
   Partings partings_;
   RelayRoutes routes_;
-  std::vector<Arrival> arrivals_;
+  std::vector<Accepted> arrivals_;  ///< let in, and not begun: which relay they are for is being looked up
   ChannelPool pool_;
   std::uint64_t generation_ = 0;
   std::unordered_map<const Session*, std::unique_ptr<Session>> sessions_;
@@ -162,7 +155,7 @@ class Worker final : private Environment, private Session::Host, private Handove
   std::mutex mutex_;
   std::shared_ptr<const conf::Config> next_config_;
   std::uint64_t next_generation_ = 0;
-  std::vector<HandedOver> handed_over_;
+  std::vector<Accepted> handed_over_;
   bool drain_asked_ = false;
   bool stop_asked_ = false;
   std::atomic<std::chrono::steady_clock::time_point> heard_{std::chrono::steady_clock::now()};

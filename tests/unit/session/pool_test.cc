@@ -426,7 +426,7 @@ TEST_F(Pool, Rule17_AChannelThatCarriedAuthIsNeverPooled) {
 
 class Door final : public HandoverDirectory::Receiver {
  public:
-  void receive(const HandedOver& connection) override { got.push_back(connection.fd); }
+  void receive(const Accepted& connection) override { got.push_back(connection.fd); }
   std::vector<int> got;
 };
 
@@ -437,7 +437,7 @@ TEST(Handover, GoesToTheWorkerThatHasAChannel) {
   const net::Endpoint mx{dane::IpAddress::parse("192.0.2.1").value(), 25};
   const net::Endpoint client{dane::IpAddress::parse("198.51.100.7").value(), 4000};
   const Route route{mx, client.address};
-  const HandedOver connection{.fd = 5, .client = client, .original_destination = mx};
+  const Accepted connection{.fd = 5, .client = client, .original_destination = mx};
   EXPECT_FALSE(directory.hand_over(connection, one));  // nobody has one
   directory.add(route, two);
   directory.add(route, two);
@@ -453,7 +453,7 @@ TEST(Handover, GoesToTheWorkerThatHasAChannel) {
   EXPECT_FALSE(directory.hand_over(connection, one));
 
   directory.add(route, two);
-  const HandedOver other_client{.fd = 6, .client = mx, .original_destination = mx};
+  const Accepted other_client{.fd = 6, .client = mx, .original_destination = mx};
   EXPECT_FALSE(directory.hand_over(other_client, one));
   directory.leave(two);
   EXPECT_FALSE(directory.hand_over(connection, one));
