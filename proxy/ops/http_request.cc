@@ -48,7 +48,7 @@ std::string_view trim(std::string_view text) {
 }
 
 bool has_control(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; });
+  return std::ranges::any_of(text, [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
 /// method SP origin-form SP HTTP-version, RFC 9112 section 3.
