@@ -155,6 +155,10 @@ TEST_F(Routes, AFailedLookUpTakesNothingAway) {
   EXPECT_EQ(choose("192.0.2.7"), "relay0");
   EXPECT_EQ(choose("192.0.2.8"), "-");
   EXPECT_LT(scene_->questions(), 2U * 365U);  // once a minute
+  scene_->advance(17h);
+  EXPECT_EQ(choose("192.0.2.7"), "relay0");
+  scene_->advance(1h + 1min);
+  EXPECT_EQ(choose("192.0.2.7"), "-");  // but after a day nobody knows any more
   scene_->set_zone(with("192.0.2.9"));
   scene_->advance(1min);
   EXPECT_EQ(choose("192.0.2.9"), "relay0");
