@@ -67,7 +67,9 @@ bool Channel::peer_has_begun() const {
 
 bool Channel::legal(PeerCommand command, const smtp::Reply& reply) const {
   if (reply.transient_negative() || reply.permanent_negative()) return true;
-  if (command == PeerCommand::Data) return reply.intermediate();
+  // RFC 5321 section 4.3.2 knows no other 3yz here; one that the client read differently than we did would have it say
+  // commands where we hear content.
+  if (command == PeerCommand::Data) return reply.code == 354;
   if (command == PeerCommand::Auth && reply.code == 334) return true;  // RFC 4954 section 4
   if (command == PeerCommand::EndOfData) return reply.positive() && !content_open_ && !early_;
   return reply.positive();

@@ -14,33 +14,18 @@
 #include <vector>
 
 #include "dane/discovery.h"
+#include "tests/fuzz/choices.h"
 
 namespace {
 
 using namespace danegate::dane;
+using danegate::fuzz::Choices;
 
 void demand(bool condition, std::source_location where = std::source_location::current()) {
   if (condition) return;
   std::fprintf(stderr, "invariant of line %u does not hold\n", static_cast<unsigned>(where.line()));
   std::abort();
 }
-
-/// Octets of the input as decisions; zeros when it is used up.
-class Choices {
- public:
-  Choices(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
-  std::uint8_t octet() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
-  std::string octets(std::size_t count) {
-    std::string text;
-    while (count-- > 0) text.push_back(static_cast<char>(octet()));
-    return text;
-  }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t size_;
-  std::size_t at_ = 0;
-};
 
 DomainName some_name(Choices& choices, const DomainName& usual) {
   static const char* const names[] = {"a.example.org",   "b.example.org",         "c.example.net", "example.org", ".",

@@ -22,25 +22,16 @@
 #include "dane/match.h"
 #include "proxy/session/memory.h"
 #include "proxy/session/session.h"
+#include "tests/fuzz/choices.h"
 #include "tests/fuzz/input.h"
+#include "tests/unit/session/waiting.h"
 
 namespace {
 
 using namespace danegate;
 using namespace danegate::session;
+using fuzz::Choices;
 using fuzz::require;
-
-class Choices {
- public:
-  Choices(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
-  bool more() const { return at_ < size_; }
-  std::uint8_t octet() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t size_;
-  std::size_t at_ = 0;
-};
 
 struct Wire {
   net::BufferHandle input = net::make_buffer();
@@ -59,11 +50,10 @@ struct PeerSide {
   bool tls = false;
   std::size_t positive = 0;  ///< replies of class 2 that it gave
   std::size_t go_ahead = 0;
-};
-
-struct Timer {
-  std::function<void()> handler;
-  std::optional<std::chrono::steady_clock::time_point> due;
+  bool asked_data = false;  ///< DATA was the last that it heard
+  bool content = false;     ///< between its 354 to DATA and the end of data
+  bool in_auth = false;     ///< AUTH was heard, and no answer but 334 given
+  std::string heard;        ///< not yet judged
 };
 
 /// The level decides what plaintext may carry: at encrypt and verify nothing of an envelope.
@@ -113,8 +103,10 @@ class World final : public Environment, public dns::Resolver, public Session::Ho
   std::unique_ptr<PeerLink> dial(const net::Endpoint&, const std::optional<dane::IpAddress>&,
                                  PeerEvents& events) override;
   dns::Resolver& resolver() override { return *this; }
-  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
-  std::chrono::steady_clock::time_point now() override { return now_; }
+  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override {
+    return clock_.make_alarm(std::move(handler));
+  }
+  std::chrono::steady_clock::time_point now() override { return clock_.now(); }
   std::chrono::sys_seconds wall_clock() override { return std::chrono::sys_days(std::chrono::year(2026) / 6 / 1); }
   std::size_t random_below(std::size_t bound) override { return choices_.octet() % bound; }
   std::vector<dane::IpAddress> own_addresses() override { return {}; }
@@ -133,29 +125,21 @@ class World final : public Environment, public dns::Resolver, public Session::Ho
     require(!finished_, "finished once");
     finished_ = true;
   }
-  std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override;
+  std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override {
+    return lookups_.hold(question, std::move(handler));
+  }
 
   void from_client_side(std::string_view octets);
   void from_peer_side(PeerSide& peer, std::string_view octets);
 
  private:
-  struct Pending {
-    dane::Question question;
-    Handler handler;
-    bool cancelled = false;
-  };
-  struct PendingLookup final : dns::Lookup {
-    explicit PendingLookup(std::shared_ptr<Pending> what) : pending(std::move(what)) {}
-    ~PendingLookup() override { pending->cancelled = true; }
-    std::shared_ptr<Pending> pending;
-  };
-
+  void peer_hears(PeerSide& peer, std::string_view line);
+  bool tls_only() const;
   void be_relayed(std::uint8_t how);
   void act();
   void client_says();
   void peer_acts();
   void answer_dns();
-  void clock_runs(std::chrono::milliseconds time);
   void check();
   dane::Answer some_answer(const dane::Question& question);
 
@@ -167,9 +151,8 @@ class World final : public Environment, public dns::Resolver, public Session::Ho
   bool genuine_ = false;  ///< the relay has the certificate that it should have
   std::vector<std::string> anchors_;
   Memory memory_;
-  std::chrono::steady_clock::time_point now_{std::chrono::hours(1)};
-  std::list<std::shared_ptr<Timer>> timers_;
-  std::list<std::shared_ptr<Pending>> lookups_;
+  HeldClock clock_;
+  HeldLookups lookups_;
   std::list<std::unique_ptr<PeerSide>> peers_;
   Wire client_;
   bool client_gone_ = false;
@@ -225,32 +208,10 @@ class FakePeer final : public PeerLink {
   World& world_;
 };
 
-class FakeAlarm final : public Environment::Alarm {
- public:
-  FakeAlarm(std::shared_ptr<Timer> timer, World& world) : timer_(std::move(timer)), world_(world) {}
-  ~FakeAlarm() override { timer_->due.reset(); }
-  void set(std::chrono::milliseconds delay) override { timer_->due = world_.now() + delay; }
-  void cancel() override { timer_->due.reset(); }
-
- private:
-  std::shared_ptr<Timer> timer_;
-  World& world_;
-};
-
 std::unique_ptr<PeerLink> World::dial(const net::Endpoint&, const std::optional<dane::IpAddress>&, PeerEvents& events) {
   peers_.push_back(std::make_unique<PeerSide>());
   peers_.back()->events = &events;
   return std::make_unique<FakePeer>(*peers_.back(), *this);
-}
-
-std::unique_ptr<Environment::Alarm> World::make_alarm(std::function<void()> handler) {
-  timers_.push_back(std::make_shared<Timer>(Timer{std::move(handler), std::nullopt}));
-  return std::make_unique<FakeAlarm>(timers_.back(), *this);
-}
-
-std::unique_ptr<dns::Lookup> World::resolve(const dane::Question& question, Handler handler) {
-  lookups_.push_back(std::make_shared<Pending>(Pending{question, std::move(handler), false}));
-  return std::make_unique<PendingLookup>(lookups_.back());
 }
 
 void World::from_client_side(std::string_view octets) {
@@ -281,21 +242,40 @@ void World::be_relayed(std::uint8_t how) {
   anchors_ = {good_chain().back()};
 }
 
+/// Commands are told from content as a mail server tells them: what follows its 354 to DATA is content.
 void World::from_peer_side(PeerSide& peer, std::string_view octets) {
-  if (octets.find("AUTH ") != octets.npos || octets.find("c2VjcmV0") != octets.npos) {
+  peer.heard += octets;
+  while (!peer.heard.empty()) {
+    const auto end = peer.content ? ("\r\n" + peer.heard).find("\r\n.\r\n") : peer.heard.find("\r\n");
+    if (peer.content) {
+      require(peer.tls || !tls_only(), "nothing of content in plaintext");
+      if (end == std::string::npos) return;
+      peer.heard.erase(0, end + 3);
+      peer.content = false;
+      continue;
+    }
+    require(end != std::string::npos, "commands go out as whole lines");
+    peer_hears(peer, peer.heard.substr(0, end));
+    peer.heard.erase(0, end + 2);
+  }
+}
+
+void World::peer_hears(PeerSide& peer, std::string_view line) {
+  peer.in_auth = peer.in_auth || line.starts_with("AUTH ");
+  const bool envelope = line.starts_with("MAIL ") || line.starts_with("RCPT ") || line == "DATA";
+  peer.asked_data = line == "DATA";
+  if (peer.in_auth) {
     const bool by_certificate =
         level_ == conf::Level::Verify || level_ == conf::Level::DaneOnly || (level_ == conf::Level::Dane && signed_);
     require(peer.tls && genuine_ && by_certificate, "AUTH goes to nobody but a verified relay");
   }
-  if (peer.tls) return;
-  const bool envelope = octets.find("MAIL FROM") != octets.npos || octets.find("RCPT TO") != octets.npos ||
-                        octets.find("secret") != octets.npos;
-  if (!envelope) return;
-  const bool by_tlsa = signed_;
-  const bool only_tls = implicit_ || level_ == conf::Level::Encrypt || level_ == conf::Level::DaneOnly ||
-                        level_ == conf::Level::Verify ||
-                        (level_ == conf::Level::Dane && (config_->policy.no_tlsa == conf::NoTlsa::Encrypt || by_tlsa));
-  require(!only_tls, "nothing of an envelope or content in plaintext");
+  require(peer.tls || !(envelope || peer.in_auth) || !tls_only(), "nothing of an envelope in plaintext");
+}
+
+bool World::tls_only() const {
+  return implicit_ || level_ == conf::Level::Encrypt || level_ == conf::Level::DaneOnly ||
+         level_ == conf::Level::Verify ||
+         (level_ == conf::Level::Dane && (config_->policy.no_tlsa == conf::NoTlsa::Encrypt || signed_));
 }
 
 dane::Answer World::some_answer(const dane::Question& question) {
@@ -333,10 +313,7 @@ dane::Answer World::some_answer(const dane::Question& question) {
 }
 
 void World::answer_dns() {
-  if (lookups_.empty()) return;
-  const auto pending = lookups_.front();
-  lookups_.pop_front();
-  if (!pending->cancelled) std::exchange(pending->handler, nullptr)(some_answer(pending->question));
+  lookups_.answer_first([this](const dane::Question& question) { return some_answer(question); });
 }
 
 void World::client_says() {
@@ -397,25 +374,13 @@ void World::peer_acts() {
   for (auto at = reply.find("250 "); at != reply.npos; at = reply.find("250 ", at + 1)) ++peer.positive;
   for (auto at = reply.find("251 "); at != reply.npos; at = reply.find("251 ", at + 1)) ++peer.positive;
   if (reply == "2") ++peer.positive;  // may become one with what follows
-  if (reply.starts_with("354")) ++peer.go_ahead;
+  if (reply.starts_with("354")) {
+    ++peer.go_ahead;
+    peer.content = peer.content || peer.asked_data;
+  }
+  peer.in_auth = peer.in_auth && reply.starts_with("334");
   net::append(peer.wire.input.get(), reply);
   peer.events->on_input();
-}
-
-void World::clock_runs(std::chrono::milliseconds time) {
-  const auto end = now_ + time;
-  for (int turn = 0; turn < 1000; ++turn) {
-    std::shared_ptr<Timer> next;
-    for (const auto& timer : timers_) {
-      if (timer->due && *timer->due <= end && (!next || *timer->due < *next->due)) next = timer;
-    }
-    if (!next) break;
-    now_ = std::max(now_, *next->due);
-    next->due.reset();
-    next->handler();
-    std::erase_if(timers_, [](const auto& timer) { return timer.use_count() == 1; });
-  }
-  now_ = end;
 }
 
 void World::check() {
@@ -431,7 +396,7 @@ void World::check() {
 void World::act() {
   const std::uint8_t choice = choices_.octet();
   switch (choice % 16) {
-    case 0: return clock_runs(std::chrono::seconds(choice));
+    case 0: return clock_.run(std::chrono::seconds(choice));
     case 1:
     case 2:
     case 3: return answer_dns();
@@ -455,7 +420,7 @@ void World::act() {
       return;
     case 10:
       while (!lookups_.empty()) answer_dns();
-      return clock_runs(std::chrono::milliseconds(0));
+      return clock_.run(std::chrono::milliseconds(0));
     default: return peer_acts();
   }
 }
@@ -470,7 +435,7 @@ void World::play() {
   session_->start(std::make_unique<ClientLink>(client_, *this));
   while (choices_.more() && !finished_) {
     act();
-    if (!finished_) clock_runs(std::chrono::milliseconds(0));
+    if (!finished_) clock_.run(std::chrono::milliseconds(0));
     check();
   }
   // Everybody stops: the client goes, DNS answers or fails, the clock runs.
@@ -478,7 +443,7 @@ void World::play() {
     client_.events->on_closed("gone");
   for (int i = 0; i < 100 && !finished_; ++i) {
     answer_dns();
-    clock_runs(std::chrono::minutes(15));
+    clock_.run(std::chrono::minutes(15));
   }
   require(finished_, "a session ends when its client has gone and the clock runs");
   require(events_ <= recipients_said_ + 4096, "one event per domain of a transaction");

@@ -126,24 +126,6 @@ class World::FakePeer final : public PeerLink {
   World& world_;
 };
 
-class World::FakeAlarm final : public Environment::Alarm {
- public:
-  FakeAlarm(std::shared_ptr<Timer> timer, World& world) : timer_(std::move(timer)), world_(world) {}
-  ~FakeAlarm() override { timer_->due.reset(); }
-  void set(std::chrono::milliseconds delay) override { timer_->due = world_.now() + delay; }
-  void cancel() override { timer_->due.reset(); }
-
- private:
-  std::shared_ptr<Timer> timer_;
-  World& world_;
-};
-
-struct World::PendingLookup final : dns::Lookup {
-  explicit PendingLookup(std::shared_ptr<Pending> what) : pending(std::move(what)) {}
-  ~PendingLookup() override { pending->cancelled = true; }
-  std::shared_ptr<Pending> pending;
-};
-
 World::World(Choices& choices)
     : choices_(choices), config_(std::make_shared<conf::Config>(conf::defaults())), oracle_(*config_) {
   static constexpr std::array levels = {conf::Level::Dane,    conf::Level::None,     conf::Level::May,
@@ -182,14 +164,8 @@ std::unique_ptr<PeerLink> World::dial(const net::Endpoint& destination, const st
   return std::make_unique<FakePeer>(*peers_.back(), *this);
 }
 
-std::unique_ptr<Environment::Alarm> World::make_alarm(std::function<void()> handler) {
-  timers_.push_back(std::make_shared<Timer>(Timer{std::move(handler), std::nullopt}));
-  return std::make_unique<FakeAlarm>(timers_.back(), *this);
-}
-
 std::unique_ptr<dns::Lookup> World::resolve(const dane::Question& question, Handler handler) {
-  lookups_.push_back(std::make_shared<Pending>(Pending{question, std::move(handler), false}));
-  return std::make_unique<PendingLookup>(lookups_.back());
+  return lookups_.hold(question, std::move(handler));
 }
 
 void World::record(const DeliveryEvent& event) {
@@ -207,35 +183,14 @@ void World::on_finished(Session&) {
 }
 
 bool World::answer_dns(std::uint8_t how) {
-  if (lookups_.empty()) return false;
-  const auto pending = lookups_.front();
-  lookups_.pop_front();
-  if (pending->cancelled) return true;
-  dane::Answer answer = zone().resolve(pending->question);
-  static constexpr std::array failures = {dane::AnswerStatus::Failure, dane::AnswerStatus::Bogus,
-                                          dane::AnswerStatus::Timeout};
-  if (how > 0) {
-    answer = {};
+  return lookups_.answer_first([how](const dane::Question& question) {
+    if (how == 0) return zone().resolve(question);
+    static constexpr std::array failures = {dane::AnswerStatus::Failure, dane::AnswerStatus::Bogus,
+                                            dane::AnswerStatus::Timeout};
+    dane::Answer answer;
     answer.status = failures[(how - 1U) % failures.size()];
-  }
-  std::exchange(pending->handler, nullptr)(answer);
-  return true;
-}
-
-void World::clock_runs(std::chrono::milliseconds time) {
-  const auto end = now_ + time;
-  for (int turn = 0; turn < 1000; ++turn) {
-    std::shared_ptr<Timer> next;
-    for (const auto& timer : timers_) {
-      if (timer->due && *timer->due <= end && (!next || *timer->due < *next->due)) next = timer;
-    }
-    if (!next) break;
-    now_ = std::max(now_, *next->due);
-    next->due.reset();
-    next->handler();
-    std::erase_if(timers_, [](const auto& timer) { return timer.use_count() == 1; });
-  }
-  now_ = end;
+    return answer;
+  });
 }
 
 // --- octets on their way
@@ -385,8 +340,8 @@ void World::world_acts(char action) {
       return;
     case '?': answer_dns(0); return;
     case '!': answer_dns(static_cast<std::uint8_t>(choices_.octet() % 4)); return;
-    case 'C': return clock_runs(std::chrono::seconds(choices_.octet()));
-    case 'D': return clock_runs(std::chrono::minutes(11));
+    case 'C': return clock_.run(std::chrono::seconds(choices_.octet()));
+    case 'D': return clock_.run(std::chrono::minutes(11));
     case 'k': return session_->drain();
     case 'K': return session_->cut();
     case 'l': lockstep_ = peer_alive(false) ? lockstep_ : !lockstep_; return;
@@ -410,10 +365,10 @@ void World::all_go_well() {
       peer_behaves(*peer);
       moved = true;
     }
-    const bool due = std::any_of(timers_.begin(), timers_.end(),
-                                 [this](const auto& timer) { return timer->due && *timer->due <= now_; });
-    if (due) clock_runs(std::chrono::milliseconds(0));
-    moved = moved || due;
+    if (const auto due = clock_.next(); due && *due <= clock_.now()) {
+      clock_.run(std::chrono::milliseconds(0));
+      moved = true;
+    }
   }
   if (!moved && !finished_ && !client_gone_) {
     require(client_->coming.empty(), "what the client says is taken");
@@ -442,7 +397,7 @@ void World::act(char action) {
   // In pieces, one for each action; else all that there is.
   for (int turn = 0; turn < 8 && !finished_ && flow() && piece_ == 0; ++turn) {
   }
-  if (!finished_) clock_runs(std::chrono::milliseconds(0));
+  if (!finished_) clock_.run(std::chrono::milliseconds(0));
 }
 
 /// Nobody says anything more: the clock ends every session.
@@ -450,7 +405,7 @@ void World::silence() {
   for (int turn = 0; turn < 200 && !finished_; ++turn) {
     while (answer_dns(static_cast<std::uint8_t>(turn % 4))) {
     }
-    clock_runs(std::chrono::minutes(1));
+    clock_.run(std::chrono::minutes(1));
   }
   require(finished_, "every session ends");
 }

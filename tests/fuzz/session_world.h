@@ -14,23 +14,12 @@
 
 #include "proxy/session/memory.h"
 #include "proxy/session/session.h"
+#include "tests/fuzz/choices.h"
 #include "tests/fuzz/session_oracle.h"
 #include "tests/unit/dane/fake_dns.h"
+#include "tests/unit/session/waiting.h"
 
 namespace danegate::fuzz {
-
-/// The fuzzer's octets, one after the other; 0 behind their end.
-class Choices {
- public:
-  Choices(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
-  bool more() const { return at_ < size_; }
-  std::uint8_t octet() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t size_;
-  std::size_t at_ = 0;
-};
 
 /// DER of the certificate that the zone's TLSA records name, and of another.
 const std::string& good_certificate();
@@ -93,8 +82,10 @@ class World final : public session::Environment, private dns::Resolver, private 
   std::unique_ptr<session::PeerLink> dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>&,
                                           session::PeerEvents& events) override;
   dns::Resolver& resolver() override { return *this; }
-  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
-  std::chrono::steady_clock::time_point now() override { return now_; }
+  std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override {
+    return clock_.make_alarm(std::move(handler));
+  }
+  std::chrono::steady_clock::time_point now() override { return clock_.now(); }
   std::chrono::sys_seconds wall_clock() override;
   std::size_t random_below(std::size_t) override { return 0; }
   std::vector<dane::IpAddress> own_addresses() override { return {}; }
@@ -103,21 +94,9 @@ class World final : public session::Environment, private dns::Resolver, private 
   std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override { return std::make_shared<int>(0); }
   void record(const session::DeliveryEvent& event) override;
 
-  struct Timer {
-    std::function<void()> handler;
-    std::optional<std::chrono::steady_clock::time_point> due;
-  };
-
  private:
   class ClientLink;
   class FakePeer;
-  class FakeAlarm;
-  struct Pending {
-    dane::Question question;
-    Handler handler;
-    bool cancelled = false;
-  };
-  struct PendingLookup;
 
   void on_finished(session::Session&) override;
   std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override;
@@ -135,7 +114,6 @@ class World final : public session::Environment, private dns::Resolver, private 
   bool flow();
   bool flow_client();
   bool flow_peer(PeerSide& peer);
-  void clock_runs(std::chrono::milliseconds time);
   bool answer_dns(std::uint8_t how);
 
   PeerSide* peer_alive(bool first);
@@ -153,9 +131,8 @@ class World final : public session::Environment, private dns::Resolver, private 
   Oracle oracle_;
   std::vector<std::string> anchors_;
   session::Memory memory_;
-  std::chrono::steady_clock::time_point now_{std::chrono::hours(1000)};
-  std::list<std::shared_ptr<Timer>> timers_;
-  std::deque<std::shared_ptr<Pending>> lookups_;
+  session::HeldClock clock_;
+  session::HeldLookups lookups_;
   std::list<std::unique_ptr<PeerSide>> peers_;
   std::unique_ptr<Wire> client_;
   bool client_gone_ = false;

@@ -69,7 +69,7 @@ TEST_F(Loss, AtASecondRecipientOrData) {
     const char* reply;
   };
   for (const Row& row : {Row{"RCPT TO:<q", "!"}, Row{"RCPT TO:<q", "421 4.4.2 bye"}, Row{"DATA", "!"},
-                         Row{"DATA", "250 ok"}, Row{"DATA", "421 4.4.2 bye"}}) {
+                         Row{"DATA", "250 ok"}, Row{"DATA", "334 go"}, Row{"DATA", "421 4.4.2 bye"}}) {
     SCOPED_TRACE(std::string(row.command) + " " + row.reply);
     Peer peer;
     peer.replies = {{row.command, row.reply}};

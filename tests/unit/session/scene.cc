@@ -72,17 +72,6 @@ class FakePeerLink final : public PeerLink {
   Connection& connection_;
 };
 
-class FakeAlarm final : public Environment::Alarm {
- public:
-  FakeAlarm(std::shared_ptr<Scene::Timer> timer, Scene& scene) : timer_(std::move(timer)), scene_(scene) {}
-  void set(std::chrono::milliseconds delay) override { timer_->due = scene_.now() + delay; }
-  void cancel() override { timer_->due.reset(); }
-
- private:
-  std::shared_ptr<Scene::Timer> timer_;
-  Scene& scene_;
-};
-
 std::string wire_form(std::string text, bool& closes) {
   closes = text.ends_with('!');
   if (closes) text.pop_back();
@@ -110,12 +99,6 @@ void Connection::say(const std::string& text) {
   wire.coming += wire_form(text, closes);
   wire.eof = wire.eof || closes;
 }
-
-struct Scene::PendingLookup final : dns::Lookup {
-  explicit PendingLookup(std::shared_ptr<Pending> what) : pending(std::move(what)) {}
-  ~PendingLookup() override { pending->cancelled = true; }
-  std::shared_ptr<Pending> pending;
-};
 
 Scene::Scene(dane::fake::Zone zone, const std::string& destination)
     : config(std::make_shared<conf::Config>(conf::defaults())), dns_(zone) {
@@ -165,19 +148,13 @@ void Scene::end_input() {
 }
 
 void Scene::advance(std::chrono::milliseconds time) {
-  const auto end = now_ + time;
+  const auto end = clock_.now() + time;
   run();
-  while (true) {
-    std::optional<std::chrono::steady_clock::time_point> next;
-    for (const auto& weak : timers_) {
-      const auto timer = weak.lock();
-      if (timer && timer->due && (!next || *timer->due < *next)) next = timer->due;
-    }
-    if (!next || *next > end) break;
-    now_ = std::max(now_, *next);
+  for (auto next = clock_.next(); next && *next <= end; next = clock_.next()) {
+    clock_.move_to(*next);
     run();
   }
-  now_ = end;
+  clock_.move_to(end);
 }
 
 void Scene::run() {
@@ -188,7 +165,7 @@ void Scene::run() {
 
 bool Scene::step() {
   bool moved = step_dns();
-  moved = step_alarm() || moved;
+  moved = clock_.ring() || moved;
   moved = take(client_, to_client_) || moved;
   moved = deliver(client_) || moved;
   for (std::size_t i = 0; i < connections_.size(); ++i) moved = step_peer(connection(i)) || moved;
@@ -196,28 +173,7 @@ bool Scene::step() {
 }
 
 bool Scene::step_dns() {
-  if (dns_holds || lookups_.empty()) return false;
-  const auto pending = lookups_.front();
-  lookups_.pop_front();
-  if (!pending->cancelled) std::exchange(pending->handler, nullptr)(dns_.resolve(pending->question));
-  return true;
-}
-
-bool Scene::step_alarm() {
-  for (auto it = timers_.begin(); it != timers_.end();) {
-    const auto timer = it->lock();
-    if (!timer) {
-      it = timers_.erase(it);
-      continue;
-    }
-    if (timer->due && *timer->due <= now_) {
-      timer->due.reset();
-      timer->handler();
-      return true;
-    }
-    ++it;
-  }
-  return false;
+  return !dns_holds && lookups_.answer_first([this](const dane::Question& question) { return dns_.resolve(question); });
 }
 
 /// Octets that the other side takes; the session hears when all are gone.
@@ -363,10 +319,7 @@ std::unique_ptr<PeerLink> Scene::dial(const net::Endpoint& destination, const st
 }
 
 std::unique_ptr<Environment::Alarm> Scene::make_alarm(std::function<void()> handler) {
-  auto timer = std::make_shared<Timer>();
-  timer->handler = std::move(handler);
-  timers_.push_back(timer);
-  return std::make_unique<FakeAlarm>(std::move(timer), *this);
+  return clock_.make_alarm(std::move(handler));
 }
 
 std::chrono::sys_seconds Scene::wall_clock() {
@@ -379,8 +332,7 @@ std::shared_ptr<void> Scene::admit_discovery(const dane::IpAddress&) {
 
 std::unique_ptr<dns::Lookup> Scene::resolve(const dane::Question& question, Handler handler) {
   ++questions_;
-  lookups_.push_back(std::make_shared<Pending>(Pending{question, std::move(handler), false}));
-  return std::make_unique<PendingLookup>(lookups_.back());
+  return lookups_.hold(question, std::move(handler));
 }
 
 std::string told(const DeliveryEvent& event) {

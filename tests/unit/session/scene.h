@@ -17,6 +17,7 @@
 #include "proxy/session/session.h"
 #include "proxy/session/tls_sessions.h"
 #include "tests/unit/dane/fake_dns.h"
+#include "tests/unit/session/waiting.h"
 
 namespace danegate::session::scene {
 
@@ -126,7 +127,7 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
                                  PeerEvents& events) override;
   dns::Resolver& resolver() override { return *this; }
   std::unique_ptr<Alarm> make_alarm(std::function<void()> handler) override;
-  std::chrono::steady_clock::time_point now() override { return now_; }
+  std::chrono::steady_clock::time_point now() override { return clock_.now(); }
   std::chrono::sys_seconds wall_clock() override;
   std::size_t random_below(std::size_t) override { return 0; }
   std::vector<dane::IpAddress> own_addresses() override { return {}; }
@@ -138,36 +139,22 @@ class Scene final : public Environment, private Session::Host, private dns::Reso
   TlsSessionStore* tls_sessions() override { return config->tls.resumption ? &store : nullptr; }
   std::uint64_t generation() override { return present_generation; }
 
-  struct Timer {
-    std::function<void()> handler;
-    std::optional<std::chrono::steady_clock::time_point> due;
-  };
-
  private:
   void on_finished(Session&) override { finished_ = true; }
   std::unique_ptr<dns::Lookup> resolve(const dane::Question& question, Handler handler) override;
 
   bool step();
   bool step_dns();
-  bool step_alarm();
   bool step_peer(Connection& connection);
   bool deliver(Wire& wire);
   bool take(Wire& wire, std::string& into);
   void serve(Connection& connection);
   bool serve_line(Connection& connection, const std::string& line);
 
-  struct Pending {
-    dane::Question question;
-    Handler handler;
-    bool cancelled = false;
-  };
-  struct PendingLookup;
-
   dane::fake::FakeDns dns_;
   std::size_t questions_ = 0;
-  std::chrono::steady_clock::time_point now_{std::chrono::hours(1000)};
-  std::list<std::weak_ptr<Timer>> timers_;
-  std::deque<std::shared_ptr<Pending>> lookups_;
+  HeldClock clock_;
+  HeldLookups lookups_;
   std::list<std::unique_ptr<Connection>> connections_;
   std::map<std::string, std::size_t> dialled_;
   Wire client_;
