@@ -66,7 +66,7 @@ class Oracle {
   /// How deep the script got, for the measure of reach.
   struct Reach {
     std::uint64_t recipients = 0, accepted = 0, refused_late = 0, transactions = 0, split_452 = 0, lost_451 = 0,
-                  rejected_bare = 0;
+                  rejected_bare = 0, reused = 0;
   };
   static Reach reach;
 

@@ -45,6 +45,8 @@ void World::reply_begins(PeerSide& peer, std::string_view reply) {
   if (!peer.outstanding.empty()) {
     peer.answering = std::move(peer.outstanding.front());
     peer.outstanding.pop_front();
+  } else if (peer.content) {
+    peer.answered_early = true;  // bound to nothing: only a refusal may come before the end of data
   }
   peer.answer_code = std::atoi(std::string(reply.substr(0, 3)).c_str());
   const auto at = reply.find(" t");
@@ -80,9 +82,16 @@ void World::reply_ends(PeerSide& peer) {
   }
 }
 
+/// A channel that was kept serves the client that it was dialled for, under the configuration of that time.
+void World::check_owner(const PeerSide& peer) const {
+  require(peer.client == clients_, "a channel is one client's");
+  require(peer.generation == session_generation_, "a channel is one configuration's");
+}
+
 void World::from_session(PeerSide& peer, std::string_view octets) {
   trace(peer.tls ? "peer T<" : "peer   <", octets);
   if (peer.content) {
+    check_owner(peer);
     if (!peer.tls) oracle_.plaintext("content");
     peer.state.content += octets;
     const auto end = ("\r\n" + peer.state.content).find("\r\n.\r\n");
@@ -90,7 +99,9 @@ void World::from_session(PeerSide& peer, std::string_view octets) {
     require(end + 3 == peer.state.content.size(), "nothing follows the end of data at once");
     peer.content = false;
     oracle_.peer_has_message(peer.state);
-    peer.outstanding.push_back({Asked::EndOfData, oracle_.command(), {}});
+    if (!std::exchange(peer.answered_early, false)) {
+      peer.outstanding.push_back({Asked::EndOfData, oracle_.command(), {}});
+    }
     return;
   }
   peer.half_line += octets;
@@ -108,9 +119,13 @@ void World::peer_hears(PeerSide& peer, const std::string& line) {
   const auto path = [&line] { return line.substr(line.find('<'), line.rfind('>') - line.find('<') + 1); };
   PeerSide::Command command{Asked::Other, oracle_.command(), line};
   if (line.starts_with("MAIL FROM:<")) {
+    check_owner(peer);
+    Oracle::reach.reused += std::exchange(peer.session, sessions_) == sessions_ ? 0 : 1;
     command.asked = Asked::Mail;
     command.line = path();
   } else if (line.starts_with("RCPT TO:<")) {
+    check_owner(peer);
+    require(may_be_dialled(peer.address, domain_of(line)), "no recipient goes to whom his domain does not name");
     if (peer.tls) oracle_.recipient_over_tls(line, peer.proven);
     command.asked = Asked::Rcpt;
     command.line = path();
@@ -134,7 +149,7 @@ void World::peer_replies(PeerSide& peer, std::string text) {
 
 /// The answer of an honest server to the first command that has none on its way.
 std::string World::good_reply(const PeerSide& peer) {
-  if (peer.mid_reply) return std::to_string(peer.answer_code) + " end\r\n";
+  if (peer.mid_reply) return std::to_string(peer.answer_code) + " end#\r\n";
   if (peer.outstanding.size() <= peer.replies.size()) return {};
   const auto& command = peer.outstanding[peer.replies.size()];
   switch (command.asked) {

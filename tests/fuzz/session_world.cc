@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kBuffer = 4096;
 constexpr std::size_t kLine = 2048;
+constexpr std::size_t kMaxIdle = 2;
+constexpr unsigned kSessions = 4;
 
 dane::TlsaRecord named(const std::string& der) {
   return {3, 0, 1, dane::sha256(dane::der::octets(der))};
@@ -138,6 +140,8 @@ World::World(Choices& choices)
   if ((flags & 4) != 0) config_->policy.mx_mismatch = conf::MxMismatch::Reroute;
   if ((flags & 8) != 0) config_->policy.mx_failover = false;
   lockstep_ = (flags & 16) != 0;
+  if ((flags & 32) != 0) config_->pool.max_idle = kMaxIdle;
+  config_->pool.max_deliveries = 2;
   config_->policy.table.add("h.test", {conf::Level::Encrypt, {}});
   config_->policy.table.add("i.test", {conf::Level::None, {}});
   config_->limits.buffer = kBuffer;
@@ -150,17 +154,25 @@ std::chrono::sys_seconds World::wall_clock() {
   return std::chrono::sys_days(std::chrono::year(2026) / 6 / 1);
 }
 
+bool World::may_be_dialled(const std::string& address, const std::string& domain) const {
+  if (address == "192.0.2.1") return true;
+  if (address == "192.0.2.2") return domain == "d.test" && config_->policy.mx_failover;
+  return address == "192.0.2.9" && domain == "g.test" && config_->policy.mx_mismatch == conf::MxMismatch::Reroute;
+}
+
 std::unique_ptr<PeerLink> World::dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>&,
                                       PeerEvents& events) {
   const std::string address = destination.address.to_string();
-  const std::string domain = domain_of(oracle_.command_line());
-  require(
-      address == "192.0.2.1" || (address == "192.0.2.2" && domain == "d.test" && config_->policy.mx_failover) ||
-          (address == "192.0.2.9" && domain == "g.test" && config_->policy.mx_mismatch == conf::MxMismatch::Reroute),
-      "nobody is dialled whom neither the client nor a candidate chose");
+  require(may_be_dialled(address, domain_of(oracle_.command_line())),
+          "nobody is dialled whom neither the client nor a candidate chose");
   peers_.push_back(std::make_unique<PeerSide>());
-  peers_.back()->events = &events;
-  peers_.back()->number = ++dialled_;
+  PeerSide& peer = *peers_.back();
+  peer.events = &events;
+  peer.number = ++dialled_;
+  peer.address = address;
+  peer.client = clients_;
+  peer.session = sessions_;
+  peer.generation = session_generation_;
   return std::make_unique<FakePeer>(*peers_.back(), *this);
 }
 
@@ -260,14 +272,16 @@ bool World::flow_peer(PeerSide& peer) {
 
 void World::begin() {
   session_.reset();
-  peers_.clear();
+  std::erase_if(peers_, [](const auto& peer) { return !peer->wire.alive; });
+  session_generation_ = generation_;
+  clients_ += std::exchange(next_client_, false) ? 1 : 0;
   client_ = std::make_unique<Wire>();
   client_gone_ = client_ended_ = finished_ = false;
   piece_ = 0;
   oracle_.begin();
   ClientInfo info;
   info.id = ++sessions_;
-  info.address = {dane::IpAddress::parse("198.51.100.7").value(), 40000};
+  info.address = {dane::IpAddress::parse("198.51.100." + std::to_string(clients_)).value(), 40000};
   info.original_destination = {dane::IpAddress::parse("192.0.2.1").value(), 25};
   Session::Host& host = *this;
   session_ = std::make_unique<Session>(*this, config_, info, host);
@@ -343,6 +357,8 @@ void World::world_acts(char action) {
     case 'C': return clock_.run(std::chrono::seconds(choices_.octet()));
     case 'D': return clock_.run(std::chrono::minutes(11));
     case 'k': return session_->drain();
+    case 'g': ++generation_; return;
+    case 'N': next_client_ = true; return;
     case 'K': return session_->cut();
     case 'l': lockstep_ = peer_alive(false) ? lockstep_ : !lockstep_; return;
     default:
@@ -386,7 +402,7 @@ void World::check() {
     require(net::length(peer->wire.input.get()) <= kLine, "a peer's octets are judged at once");
     require(peer->wire.backlog <= 3 * kBuffer + 16 * 1024, "what waits for a peer is bounded");
   }
-  require(open <= 2, "one channel, and perhaps one under way");
+  require(open <= 2 + config_->pool.max_idle, "one channel, and perhaps one under way");
   require(lookups_.size() <= 256, "look-ups are bounded");
   // Closed peers are of no more interest; a script may have hundreds.
   std::erase_if(peers_, [](const auto& peer) { return !peer->wire.alive; });
@@ -413,16 +429,21 @@ void World::silence() {
 void World::end() {
   silence();
   session_.reset();
-  for (const auto& peer : peers_) require(!peer->wire.alive, "links end with the session");
+  std::size_t kept = 0;
+  for (const auto& peer : peers_) {
+    if (!peer->wire.alive) continue;
+    ++kept;
+    require(peer->tls && peer->proven, "no channel is kept that proves nobody");
+  }
+  require(kept <= config_->pool.max_idle, "links end with the session, but for the pool's");
   require(!client_->alive, "the client's link ends with the session");
 }
 
 void World::play() {
   begin();
-  while (choices_.more()) {
+  while (choices_.more() && (!finished_ || sessions_ < kSessions)) {
     if (finished_) {
       end();
-      if (sessions_ == 4) return;
       begin();
     }
     const auto octet = static_cast<char>(choices_.octet());
@@ -431,6 +452,8 @@ void World::play() {
     if (client_) check();
   }
   end();
+  pool_.clear();
+  for (const auto& peer : peers_) require(!peer->wire.alive, "the pool's links end with the pool");
 }
 
 }  // namespace danegate::fuzz

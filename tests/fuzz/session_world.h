@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy/session/memory.h"
+#include "proxy/session/pool.h"
 #include "proxy/session/session.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/session_oracle.h"
@@ -51,11 +52,16 @@ struct PeerSide {
   Wire wire;
   session::PeerEvents* events = nullptr;
   std::size_t number = 0;
+  std::string address;
+  unsigned client = 0;           ///< whose session dialled it
+  unsigned session = 0;          ///< that used it last
+  std::uint64_t generation = 0;  ///< of that session
   bool connected = false;
   bool handshaking = false;
   bool tls = false;
   bool proven = false;   ///< its certificate is the one that TLSA names
   bool content = false;  ///< between 354 and the end of data
+  bool answered_early = false;
   std::string half_line;
   std::deque<Command> outstanding;
   std::deque<std::string> replies;
@@ -76,7 +82,7 @@ class World final : public session::Environment, private dns::Resolver, private 
   void play();
 
   /// Actions by their letter, so that scripts can be written by hand; any other octet counts modulo their number.
-  static constexpr std::string_view kActions = "AehmnurdxX.sqobjLvGFzZpPwWtT?!cCD0123456789kKly";
+  static constexpr std::string_view kActions = "AehmnurdxX.sqobjLvGFzZpPwWtT?!cCD0123456789kKlyNg";
 
   // Environment
   std::unique_ptr<session::PeerLink> dial(const net::Endpoint& destination, const std::optional<dane::IpAddress>&,
@@ -91,6 +97,8 @@ class World final : public session::Environment, private dns::Resolver, private 
   std::vector<dane::IpAddress> own_addresses() override { return {}; }
   const std::vector<std::string>& pkix_anchors() override { return anchors_; }
   session::Memory& memory() override { return memory_; }
+  session::ChannelPool* pool() override { return config_->pool.max_idle > 0 ? &pool_ : nullptr; }
+  std::uint64_t generation() override { return generation_; }
   std::shared_ptr<void> admit_discovery(const dane::IpAddress&) override { return std::make_shared<int>(0); }
   void record(const session::DeliveryEvent& event) override;
 
@@ -123,6 +131,8 @@ class World final : public session::Environment, private dns::Resolver, private 
   std::string good_reply(const PeerSide& peer);
   void from_session(PeerSide& peer, std::string_view octets);
   void peer_hears(PeerSide& peer, const std::string& line);
+  bool may_be_dialled(const std::string& address, const std::string& domain) const;
+  void check_owner(const PeerSide& peer) const;
   void reply_begins(PeerSide& peer, std::string_view reply);
   void reply_ends(PeerSide& peer);
 
@@ -141,6 +151,12 @@ class World final : public session::Environment, private dns::Resolver, private 
   bool lockstep_ = false;
   std::size_t piece_ = 0;  ///< octets delivered in one turn; 0: all
   unsigned sessions_ = 0;
+  unsigned clients_ = 1;
+  bool next_client_ = false;  ///< the next session is another client's
+  std::uint64_t generation_ = 0;
+  std::uint64_t session_generation_ = 0;  ///< when the present one began
+  session::PoolShare pool_share_;
+  session::ChannelPool pool_{*this, pool_share_, nullptr};
   unsigned dialled_ = 0;
   std::unique_ptr<session::Session> session_;
 };

@@ -38,9 +38,9 @@ class HeldClock {
     std::erase_if(alarms_, [](const auto& alarm) { return alarm.use_count() == 1; });
     const auto first = earliest();
     if (first == alarms_.end() || *(*first)->due > now_) return false;
-    const auto ringing = *first;  // its handler may destroy the alarm
-    ringing->due.reset();
-    ringing->handler();
+    State& ringing = **first;  // stays, should its handler destroy the alarm, until the next ring()
+    ringing.due.reset();
+    ringing.handler();
     return true;
   }
   /// Every alarm that comes due in `time`, one after the other; a thousand at most.
@@ -96,8 +96,7 @@ class HeldLookups {
     return std::make_unique<HeldLookup>(held_.back());
   }
   /// The oldest question gets `answer(question)`, unless nobody waits for it any more; false: there is none.
-  template <typename Answer>
-  bool answer_first(Answer&& answer) {
+  bool answer_first(const std::function<dane::Answer(const dane::Question&)>& answer) {
     if (held_.empty()) return false;
     const auto pending = held_.front();
     held_.pop_front();
