@@ -141,10 +141,20 @@ void World::peer_hears(PeerSide& peer, const std::string& line) {
   peer.outstanding.push_back(std::move(command));
 }
 
-void World::peer_replies(PeerSide& peer, std::string text) {
-  const auto at = text.find('#');
-  if (at != text.npos) text.replace(at, 1, " t" + std::to_string(oracle_.reserve()));
-  peer.replies.push_back(std::move(text));
+/// Each reply of `text` is queued by itself, with a number in the place of "#".
+void World::peer_replies(PeerSide& peer, std::string_view text) {
+  std::string reply;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n') + 1);
+    require(line.size() > 3, "replies are whole lines");
+    text.remove_prefix(line.size());
+    reply += line;
+    if (line.substr(3, 1) == "-" && !text.empty()) continue;
+    if (const auto at = reply.find('#'); at != reply.npos) {
+      reply.replace(at, 1, " t" + std::to_string(oracle_.reserve()));
+    }
+    peer.replies.push_back(std::exchange(reply, {}));
+  }
 }
 
 /// The answer of an honest server to the first command that has none on its way.
@@ -183,7 +193,7 @@ void World::peer_behaves(PeerSide& peer) {
     outcome.chain = {good_certificate()};
     return peer.events->on_tls(std::move(outcome));
   }
-  if (std::string text = good_reply(peer); !text.empty()) peer_replies(peer, std::move(text));
+  if (std::string text = good_reply(peer); !text.empty()) peer_replies(peer, text);
 }
 
 void World::peer_misbehaves(PeerSide& peer, std::uint8_t how) {
@@ -192,7 +202,7 @@ void World::peer_misbehaves(PeerSide& peer, std::uint8_t how) {
                                                       "550 5.1.1# no\r\n",
                                                       "354#\r\n",
                                                       "250 2.0.0# unasked\r\n",
-                                                      "250 2.0.0# twice\r\n250 2.0.0 second\r\n",
+                                                      "250 2.0.0# twice\r\n250 2.0.0# second\r\n",
                                                       "250-2.0.0# on\r\n",
                                                       "nonsense\r\n",
                                                       "150 2.0.0# no class\r\n",

@@ -127,7 +127,7 @@ class World final : public session::Environment, private dns::Resolver, private 
   PeerSide* peer_alive(bool first);
   void peer_behaves(PeerSide& peer);
   void peer_misbehaves(PeerSide& peer, std::uint8_t how);
-  void peer_replies(PeerSide& peer, std::string text);
+  void peer_replies(PeerSide& peer, std::string_view text);
   std::string good_reply(const PeerSide& peer);
   void from_session(PeerSide& peer, std::string_view octets);
   void peer_hears(PeerSide& peer, const std::string& line);
