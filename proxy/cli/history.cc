@@ -46,7 +46,7 @@ Tally& Tally::operator+=(const Tally& more) {
 
 void History::count(Result result, std::chrono::milliseconds now) {
   const std::uint64_t number = number_at(now);
-  Piece& piece = ring_.at(number % kPieces);
+  Piece& piece = ring_.at(static_cast<std::size_t>(number % kPieces));
   if (piece.number != number) piece = {number, {}};
   ++piece.tally[result];
 }
@@ -54,8 +54,8 @@ void History::count(Result result, std::chrono::milliseconds now) {
 History::Day History::last_day(std::chrono::milliseconds now) const {
   Day day;
   const std::uint64_t newest = number_at(now);
-  for (std::uint64_t age = 0; age < kPieces && age <= newest; ++age) {
-    const Piece& piece = ring_.at((newest - age) % kPieces);
+  for (std::size_t age = 0; age < kPieces && age <= newest; ++age) {
+    const Piece& piece = ring_.at(static_cast<std::size_t>((newest - age) % kPieces));
     if (piece.number == newest - age) day.at(kPieces - 1 - age) = piece.tally;
   }
   return day;

@@ -27,8 +27,8 @@ std::expected<void, std::string> start_budget(std::chrono::milliseconds limit) {
   if (sigaction(SIGXCPU, &action, nullptr) != 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &expiry, &timer_id) != 0) {
     return std::unexpected("no CPU timer for the resolver process");
   }
-  allowance.it_value.tv_sec = limit.count() / 1000;
-  allowance.it_value.tv_nsec = limit.count() % 1000 * 1'000'000;
+  allowance.it_value.tv_sec = static_cast<time_t>(limit.count() / 1000);
+  allowance.it_value.tv_nsec = static_cast<long>(limit.count() % 1000 * 1'000'000);
   started = true;
   renew_budget();
   return {};

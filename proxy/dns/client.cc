@@ -217,7 +217,8 @@ struct Client::State {
   void arm() {
     const auto left = std::max(Clock::duration::zero(), deadlines.front().first - Clock::now());
     const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(left).count() + 1;
-    const timeval wait{.tv_sec = micros / 1'000'000, .tv_usec = micros % 1'000'000};
+    const timeval wait{.tv_sec = static_cast<time_t>(micros / 1'000'000),
+                       .tv_usec = static_cast<suseconds_t>(micros % 1'000'000)};
     event_add(timer.get(), &wait);
   }
 

@@ -18,7 +18,8 @@ std::string list(const std::vector<Server>& servers) {
 }
 
 timeval to_timeval(std::chrono::milliseconds pause) {
-  return {.tv_sec = pause.count() / 1000, .tv_usec = pause.count() % 1000 * 1000};
+  return {.tv_sec = static_cast<time_t>(pause.count() / 1000),
+          .tv_usec = static_cast<suseconds_t>(pause.count() % 1000 * 1000)};
 }
 
 }  // namespace

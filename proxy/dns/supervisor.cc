@@ -40,7 +40,8 @@ bool die_with(pid_t parent) {
 void wait_for(std::vector<pollfd>& fds, Clock::time_point deadline) {
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-    const int timeout = deadline == Clock::time_point::max() ? -1 : static_cast<int>(std::max<long>(0, left));
+    const int timeout =
+        deadline == Clock::time_point::max() ? -1 : static_cast<int>(std::max<milliseconds::rep>(0, left));
     if (::poll(fds.data(), fds.size(), timeout) >= 0 || errno != EINTR) return;
   }
 }

@@ -102,7 +102,8 @@ std::optional<net::Endpoint> local_address(int fd) {
 }
 
 timeval to_timeval(std::chrono::milliseconds time) {
-  return {.tv_sec = time.count() / 1000, .tv_usec = time.count() % 1000 * 1000};
+  return {.tv_sec = static_cast<time_t>(time.count() / 1000),
+          .tv_usec = static_cast<suseconds_t>(time.count() % 1000 * 1000)};
 }
 
 }  // namespace
