@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -141,7 +142,10 @@ Parsed<std::chrono::milliseconds> parse_duration(std::string_view text) {
 Parsed<std::size_t> parse_size(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kUnits{
       {{"B", 1}, {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20}, {"GiB", 1ULL << 30}}};
-  const auto value = scaled(text, kUnits, 1ULL << 40);
+  // what does not fit in memory, on a machine of 32 bits, would become another size
+  static constexpr std::uint64_t kLargest =
+      std::min<std::uint64_t>(1ULL << 40, std::numeric_limits<std::size_t>::max());
+  const auto value = scaled(text, kUnits, kLargest);
   if (!value) {
     return std::unexpected(
         fmt::format("{} is not a size; write a number and B, KiB, MiB or GiB, as \"64KiB\"", in_quotes(text)));

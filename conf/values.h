@@ -19,7 +19,7 @@ using Parsed = std::expected<T, std::string>;
 
 /// "500ms", "30s", "5m", "1h": digits and one unit, nothing between, no fraction, at most a week. Zero is a duration.
 Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
-/// "512B", "64KiB", "10MiB", "1GiB": digits and one unit, at most 1 TiB.
+/// "512B", "64KiB", "10MiB", "1GiB": digits and one unit, at most 1 TiB, or what memory can have.
 Parsed<std::size_t> parse_size(std::string_view text);
 
 Parsed<Endpoint> parse_endpoint(std::string_view text);

@@ -37,6 +37,10 @@ TEST(Values, Sizes) {
        {"", "KiB", "64", "64kib", "64KB", "64K", "64 KiB", "-1B", "1.5MiB", "1025GiB", "18446744073709551616B"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
+  // exact, or refused where memory cannot have it; never another size
+  const auto large = parse_size("4GiB");
+  EXPECT_EQ(large.has_value(), sizeof(std::size_t) > 4);
+  if (large) EXPECT_EQ(std::uint64_t{*large}, std::uint64_t{1} << 32U);
 }
 
 TEST(Values, Domains) {
