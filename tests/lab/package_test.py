@@ -314,6 +314,13 @@ def the_service_brings_its_rules_and_takes_them_away():
     expect(not ours(), "left: " + " | ".join(ours()))
 
 
+def has_reloaded(seconds=15):
+    end = time.monotonic() + seconds
+    while " reload state=" not in booted.run("journalctl", "--no-pager", "--output=cat", "--unit=danegate").stdout:
+        expect(time.monotonic() < end, "it has not read its file again")
+        time.sleep(0.1)
+
+
 def restart_reload_and_crash_leave_the_rules():
     count = start_service()
     with Watch() as watch:
@@ -323,6 +330,7 @@ def restart_reload_and_crash_leave_the_rules():
         before = main_pid()
         systemctl("reload", "danegate", "danegate-rules")
         expect(main_pid() == before, "a reload restarted it")
+        has_reloaded()
         os.kill(before, 9)
         is_started_anew(before)
     expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
