@@ -40,7 +40,7 @@ TEST(Values, Sizes) {
   // exact, or refused where memory cannot have it; never another size
   const auto large = parse_size("4GiB");
   EXPECT_EQ(large.has_value(), sizeof(std::size_t) > 4);
-  if (large) EXPECT_EQ(std::uint64_t{*large}, std::uint64_t{1} << 32U);
+  EXPECT_EQ(std::uint64_t{large.value_or(0)}, large ? std::uint64_t{1} << 32U : 0);
 }
 
 TEST(Values, Domains) {
