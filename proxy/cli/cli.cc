@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -25,13 +26,15 @@ void build(CLI::App& app, int& status) {
   add_resolver_process(app, status);
 }
 
-/// A word that is no subcommand shows in CLI11's error as a missing one.
+/// A word that is no subcommand, or an option that is none, shows in CLI11's error as something missing.
 std::string mistake(const CLI::App& app, const CLI::ParseError& error) {
   const auto left = app.remaining(true);
-  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || left.empty() || left.front().starts_with('-')) {
-    return error.what();
-  }
-  return "there is no subcommand '" + left.front() + "'";
+  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr || left.empty()) return error.what();
+  const auto option = std::ranges::find_if(left, [](const std::string& word) { return word.starts_with('-'); });
+  if (option != left.end()) return "there is no option '" + *option + "'";
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  return at->get_require_subcommand_min() > 0 ? "there is no subcommand '" + left.front() + "'" : error.what();
 }
 
 }  // namespace

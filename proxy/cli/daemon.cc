@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "proxy/cli/dns_settings.h"
 #include "proxy/cli/events.h"
 #include "proxy/cli/reload.h"
+#include "proxy/cli/signals.h"
 #include "proxy/cli/watch_server.h"
 #include "proxy/dns/client.h"
 #include "proxy/dns/clock_watch.h"
@@ -73,23 +73,6 @@ class WorkerResolver final : public dns::Resolver {
   dns::CachingResolver caching_;
 };
 
-/// While it lives, signals sent to the process are for other threads than this one. A thread's own faults stay its own.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t blocked;
-    sigfillset(&blocked);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&blocked, fault);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before_);
-  }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 }  // namespace
 
 Daemon::Daemon(conf::Loaded loaded, std::optional<std::string> config_path)
@@ -125,6 +108,7 @@ void Daemon::warn(const std::vector<conf::Problem>& problems) {
 }
 
 int Daemon::run() {
+  hold_signals();
   log_.event(ops::LogLevel::Info, "start",
              {{"version", std::string(DANEGATE_VERSION)},
               {"pid", static_cast<std::int64_t>(getpid())},
@@ -361,8 +345,10 @@ void Daemon::serve() {
   const net::Signal terminate(*loop_, SIGTERM, [this] { on_terminate(); });
   const net::Signal interrupt(*loop_, SIGINT, [this] { on_terminate(); });
   const net::Signal reload(*loop_, SIGHUP, [this] { on_reload(); });
-  announce();  // not before: a signal that answers it would end the process
+  release_signals();
+  announce();
   run_loop();
+  hold_signals();
 }
 
 void Daemon::run_loop() {

@@ -13,10 +13,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <system_error>
 
+#include "proxy/dns/trust_anchor.h"
 #include "proxy/ops/escape.h"
+#include "proxy/ops/privilege.h"
+#include "proxy/tls/pem.h"
 
 namespace danegate::cli {
 
@@ -63,6 +67,13 @@ int try_read(const std::string& file) {
   return error;
 }
 
+/// Below it a port needs a privilege that `run` gives up before it listens (ip-sysctl, ip_unprivileged_port_start).
+unsigned first_port_for_everybody() {
+  unsigned first = 1024;
+  std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> first;
+  return first;
+}
+
 bool user_exists(const std::string& user) {
   return getpwnam(user.c_str()) != nullptr;
 }
@@ -80,8 +91,20 @@ class Findings {
     found_.push_back({loaded_.file.empty() ? "(defaults)" : loaded_.file, written ? line->second : 1, key,
                       std::move(text) + (written ? "" : " (the default)")});
   }
-  void file(const std::string& key, const std::string& name) {
-    if (const int error = try_read(name)) add(key, fmt::format("{}: {}", ops::text_value(name), message(error)));
+  /// Whether it can be read.
+  bool file(const std::string& key, const std::string& name) {
+    const int error = try_read(name);
+    if (error != 0) add(key, fmt::format("{}: {}", ops::text_value(name), message(error)));
+    return error == 0;
+  }
+  void port(const std::string& key, const conf::Endpoint& endpoint) {
+    if (const int error = try_bind(endpoint)) {
+      add(key, fmt::format("{} cannot be listened on: {}{}", endpoint.to_string(), message(error),
+                           error == EADDRINUSE ? "; by a danegate that runs already?" : ""));
+    } else if (const unsigned first = first_port_for_everybody(); endpoint.port < first) {
+      add(key, fmt::format("{} cannot be listened on without privilege: choose a port from {} up", endpoint.to_string(),
+                           first));
+    }
   }
   std::vector<conf::Problem> take() && { return std::move(found_); }
 
@@ -95,22 +118,14 @@ class Findings {
 std::vector<conf::Problem> wrong_with_machine(const conf::Loaded& loaded) {
   const auto& config = loaded.config;
   Findings findings(loaded);
-  for (const auto& endpoint : config.listen.addresses) {
-    if (const int error = try_bind(endpoint)) {
-      findings.add("listen.addresses",
-                   fmt::format("{} cannot be listened on: {}{}", endpoint.to_string(), message(error),
-                               error == EADDRINUSE ? "; by a danegate that runs already?" : ""));
-    }
-  }
-  if (const auto endpoint = conf::Endpoint::parse(config.metrics.listen)) {
-    if (const int error = try_bind(*endpoint)) {
-      findings.add("metrics.listen",
-                   fmt::format("{} cannot be listened on: {}{}", endpoint->to_string(), message(error),
-                               error == EADDRINUSE ? "; by a danegate that runs already?" : ""));
-    }
-  }
-  if (!user_exists(config.intercept.user)) {
+  for (const auto& endpoint : config.listen.addresses) findings.port("listen.addresses", endpoint);
+  if (const auto endpoint = conf::Endpoint::parse(config.metrics.listen)) findings.port("metrics.listen", *endpoint);
+  const auto user = ops::resolve_user(config.intercept.user);
+  if (!user) {
     findings.add("intercept.user", fmt::format("there is no user {}; `danegate rules` and a start as root need it",
+                                               ops::text_value(config.intercept.user)));
+  } else if (user->uid == 0 || user->gid == 0) {
+    findings.add("intercept.user", fmt::format("{} is root or in root's group; `danegate run` needs an ordinary user",
                                                ops::text_value(config.intercept.user)));
   }
   for (const auto& uid : config.intercept.uids) {
@@ -118,9 +133,17 @@ std::vector<conf::Problem> wrong_with_machine(const conf::Loaded& loaded) {
       findings.add("intercept.uids", fmt::format("there is no user {}", ops::text_value(uid)));
     }
   }
-  findings.file("dns.trust_anchor", config.dns.trust_anchor);
+  if (findings.file("dns.trust_anchor", config.dns.trust_anchor)) {
+    if (const auto anchor = dns::check_trust_anchor(config.dns.trust_anchor); !anchor) {
+      findings.add("dns.trust_anchor", ops::escape(anchor.error()));
+    }
+  }
   if (config.dns.mode != conf::DnsMode::Stub) findings.file("dns.root_hints", config.dns.root_hints);
-  findings.file("tls.ca_file", config.tls.ca_file);
+  if (findings.file("tls.ca_file", config.tls.ca_file)) {
+    if (const auto anchors = tls::read_ca_file(config.tls.ca_file); !anchors) {
+      findings.add("tls.ca_file", ops::escape(anchors.error()));
+    }
+  }
   const auto directory = std::filesystem::path(config.control.socket).parent_path();
   const auto above = directory.parent_path();
   std::error_code error;

@@ -81,6 +81,12 @@ TEST(CommandLine, MistakesPrintUsageAndEndWith2) {
   EXPECT_THAT(run({"frobnicate"}).err, HasSubstr("there is no subcommand 'frobnicate'"));
   EXPECT_THAT(run({"rules", "frobnicate"}).err, HasSubstr("there is no subcommand 'frobnicate'"));
   EXPECT_THAT(run({}).err, HasSubstr("A subcommand is required"));
+  EXPECT_THAT(run({"rules"}).err, HasSubstr("A subcommand is required"));
+  // what is there and unknown is named before what is missing
+  EXPECT_THAT(run({"--frobnicate"}).err, HasSubstr("there is no option '--frobnicate'"));
+  EXPECT_THAT(run({"-V"}).err, HasSubstr("there is no option '-V'"));
+  EXPECT_THAT(run({"tlsa", "c.pem", "--hots", "mx.example.org"}).err, HasSubstr("there is no option '--hots'"));
+  EXPECT_THAT(run({"tlsa", "c.pem", "extra"}).err, HasSubstr("--host is required"));
 }
 
 TEST(CheckConfig, ProblemsEndWith78) {

@@ -2,23 +2,30 @@
 #include "proxy/cli/machine.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/cli/tools.h"
+
 namespace danegate::cli {
 namespace {
 
 using testing::HasSubstr;
 
+constexpr const char* kAnchor = ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n";
+
 /// A configuration that asks nothing of the machine but what `text` adds.
 conf::Loaded loaded(const std::string& text) {
+  static const tools::File anchor(kAnchor);
+  static const tools::File authorities(tools::pem_chain("root"));
   auto result = conf::load_text(
-      "intercept.user = \"root\"\ndns.trust_anchor = \"/dev/null\"\ndns.root_hints = \"/dev/null\"\ntls.ca_file = "
-      "\"/dev/null\"\ncontrol.socket = \"/x.sock\"\n" +
-          text,
+      fmt::format("intercept.user = \"nobody\"\ndns.trust_anchor = \"{}\"\ndns.root_hints = \"/dev/null\"\n"
+                  "tls.ca_file = \"{}\"\ncontrol.socket = \"/x.sock\"\n{}",
+                  anchor.path(), authorities.path(), text),
       "t.toml");
   if (result) return *std::move(result);
   ADD_FAILURE() << result.error().front().to_string();
@@ -56,6 +63,51 @@ TEST(Machine, MissingThingsAreNamedWithTheirKeys) {
     if (problem.key != "listen.addresses") keys.push_back(problem.key);  // port 1 needs privilege
   }
   EXPECT_THAT(keys, testing::ElementsAre("intercept.uids", "dns.root_hints", "tls.ca_file", "control.socket"));
+}
+
+// contract.md section 1: what is fatal in `run`, or takes a level of security away, is a warning here.
+TEST(Machine, FilesThatAreNotWhatTheyShouldBe) {
+  const tools::File words("root:x:0:0::/:/bin/sh\n");
+  auto config = loaded("listen.addresses = [\"127.0.0.1:40025\"]\n");
+  EXPECT_TRUE(wrong_with_machine(config).empty());
+  config.config.dns.trust_anchor = words.path();
+  config.config.tls.ca_file = words.path();
+  const auto found = wrong_with_machine(config);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_THAT(found[0].to_string(), testing::StartsWith("t.toml:2: dns.trust_anchor: the trust anchor "));
+  EXPECT_THAT(found[1].to_string(), testing::StartsWith("t.toml:4: tls.ca_file: "));
+  EXPECT_THAT(found[1].text, HasSubstr("holds no certificate"));
+}
+
+// The privilege is gone before `run` listens: root can bind the port, and is told all the same.
+TEST(Machine, APortThatNeedsPrivilege) {
+  unsigned first = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> first;
+  if (first <= 1) GTEST_SKIP() << "no port needs privilege on this machine";
+  for (const char* key : {"listen.addresses", "metrics.listen"}) {
+    const bool list = std::string_view(key) == "listen.addresses";
+    const std::string text = list ? "listen.addresses = [\"127.0.0.1:1\"]\n"
+                                  : "listen.addresses = [\"127.0.0.1:40025\"]\nmetrics.listen = \"127.0.0.1:1\"\n";
+    const auto found = wrong_with_machine(loaded(text));
+    ASSERT_EQ(found.size(), 1U) << key;
+    EXPECT_EQ(found[0].key, key);
+    EXPECT_THAT(found[0].text, testing::StartsWith("127.0.0.1:1 cannot be listened on"));
+  }
+}
+
+TEST(Machine, RootIsNoUserForTheProxy) {
+  auto config = loaded("listen.addresses = [\"127.0.0.1:40025\"]\n");
+  for (const auto& [user, said] :
+       std::vector<std::pair<std::string, std::string>>{{"root", "root is root or in root's group"},
+                                                        {"0", "0 is root"},
+                                                        {"no-such-user", "there is no user no-such-user"}}) {
+    config.config.intercept.user = user;
+    const auto found = wrong_with_machine(config);
+    ASSERT_EQ(found.size(), 1U) << user;
+    EXPECT_THAT(found[0].to_string(), testing::StartsWith("t.toml:1: intercept.user: " + said));
+  }
+  config.config.intercept.user = "65534";  // by number, as `run` takes it
+  EXPECT_TRUE(wrong_with_machine(config).empty());
 }
 
 }  // namespace

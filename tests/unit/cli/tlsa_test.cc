@@ -113,6 +113,15 @@ TEST(Tlsa, WarningsGoToStandardError) {
   EXPECT_THAT(warned(leaf, {"--selector", "0"}), HasSubstr("every renewal needs a new record"));
 }
 
+TEST(PemFile, WhyItCannotBeRead) {
+  const File file("");
+  for (const auto& [path, why] : std::vector<std::pair<std::string, std::string>>{
+           {"/nonexistent/c.pem", "No such file or directory"}, {file.directory(), "Is a directory"}}) {
+    EXPECT_EQ(run({"tlsa", path, "--host", "mx.example.org"}).err,
+              "danegate tlsa: cannot read " + path + ": " + why + "\n");
+  }
+}
+
 TEST(Tlsa, WhatCannotBeDoneEndsWith1) {
   const File file(pem_chain("leaf"));
   const File none("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n");
@@ -122,6 +131,8 @@ TEST(Tlsa, WhatCannotBeDoneEndsWith1) {
                                              {"tlsa", none.path(), "--host", "mx.example.org"},
                                              {"tlsa", file.path(), "--host", "mx..example"},
                                              {"tlsa", file.path(), "--host", "mx example"},
+                                             {"tlsa", file.path(), "--host", "192.0.2.1"},
+                                             {"tlsa", file.path(), "--host", "2001:db8::1"},
                                              {"tlsa", file.path(), "--host",
                                               std::string(63, 'a') + "." + std::string(63, 'b') + "." +
                                                   std::string(63, 'c') + "." + std::string(60, 'd')}}) {
