@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's life: killed, stopped, reloaded, absent. Each of these has the profile to itself while it runs."""
 
+import json
 import os
+import signal
+import subprocess
 import threading
 import time
 
@@ -110,6 +113,24 @@ def drained(case):
         case.proxy.start()
 
 
+def signalled_at_start(case):
+    """TERM and INT while it is still starting are a stop like any other, and HUP does not end it (contract.md section 1)."""
+    proxy = case.proxy
+    proxy.stop()
+    try:
+        for signals in (["TERM"], ["INT"], ["HUP", "TERM"]):
+            with subprocess.Popen(case.client.node.enter(proxy.program, "run", "-c", proxy.config), stderr=subprocess.PIPE) as process:
+                first = json.loads(process.stderr.readline())
+                for name in signals:
+                    process.send_signal(getattr(signal, f"SIG{name}"))
+                rest = [json.loads(line) for line in process.stderr]
+            said = [event["event"] for event in rest if event["event"] in ("ready", "stop")]
+            expect(first["event"] == "start", f"{first}")
+            expect(process.returncode == 0 and said == ["ready", "stop", "stop"], f"{signals}: {process.returncode}, {rest}")
+    finally:
+        proxy.start()
+
+
 def reloaded(case):
     """HUP: a bad configuration is refused and the old one stays; a good one takes effect; sessions are not dropped."""
     proxy = case.proxy
@@ -208,7 +229,6 @@ def squatter(case):
 
 def status_and_resolve(case):
     """The tools beside the daemon, in the client's own place."""
-    import json
     proxy = case.proxy
     status = proxy.command("status", "--json", "-c", proxy.config)
     expect(status.returncode == 0, f"status: {status}")
@@ -286,6 +306,7 @@ ROWS = [
     alone("killed-in-transfer", [Host("evil", PEER, script={"cert": "peer"})], killed_in_transfer, slow=True),
     alone("proxy-down", [Host("evil", PEER, script={"cert": "peer"})], proxy_down, slow=True),
     alone("drained", [Host("evil", PEER, script={"cert": "peer"})], drained, slow=True),
+    alone("signalled-at-start", [], signalled_at_start),
     alone("reloaded", [Host("mx1")], reloaded),
     alone("reloaded-under-load", [Host("evil", PEER, script={"cert": "peer"})], reloaded_under_load),
     alone("rules-checked", [], rules_checked),
