@@ -2,8 +2,11 @@
 """Which host is dialled: forged MX, forged addresses, failover. session.md, Candidates."""
 
 import re
+import socket
 
 from lib.evil import HARMLESS
+from lib.node import wait_for
+from lib.smtp import Smtp
 from lib.table import Host, Row, expect
 
 STRIPPED = {"extensions": ["PIPELINING", "8BITMIME", "SIZE 0"]}
@@ -24,6 +27,28 @@ def forged(name, hosts, false_hosts, **fields):
     fields = {"status": "deferred", "reply": MISMATCH, "check": no_envelope,
               "event": {"result": "refused", "reason": "mx-mismatch", "outcome": "deferred"}, **fields}
     return Row(name, hosts, forged=false_hosts, **fields)
+
+
+def from_the_clients_address(case):
+    """A machine with several addresses: the peer sees the one that the MTA chose, in both families."""
+    node, peer = case.client.node, case.row.hosts[0]
+    link = node.run("ip", "-o", "route", "show", "default").split(" dev ")[1].split()[0]
+    for family, source, length, dialled in ((socket.AF_INET, "192.0.2.120", 25, peer.v4),
+                                            (socket.AF_INET6, "2001:db8:1::7820", 64, peer.v6)):
+        extra = ["preferred_lft", "0", "nodad"] if family == socket.AF_INET6 else []  # nobody else's choice
+        node.run("ip", "addr", "add", f"{source}/{length}", "dev", link, *extra)
+        connected = node.socket(family)
+        connected.settimeout(30)
+        connected.bind((source, 0))
+        connected.connect((dialled, 25))
+        client = Smtp(node, dialled, connected=connected)
+        client.hello()
+        replies = client.envelope(case.sender, case.address())
+        expect(replies[0][0] == 250, f"{source}: {replies}")
+        client.say("QUIT")
+        client.close()
+        records = wait_for("the peer's record", lambda: [entry for entry in case.records() if entry["address"] == dialled], 10)  # noqa: B023
+        expect([entry["peer"] for entry in records] == [source], f"from {source}, the peer saw {[entry['peer'] for entry in records]}")
 
 
 HEALED = {"status": "sent", "reply": "", "event": {"result": "verified", "rerouted": True, "outcome": "accepted"}}
@@ -74,4 +99,5 @@ ROWS = [
     # an address that is not global is never dialled because DNS says so
     Row("private-address", [Host("mx1", ("3 1 1",), preference=10)], at=["mx1"], event={"result": "verified"},
         records=[("{host0}", "A", "10.9.8.7")]),
+    Row("source-address", [Host("evil", ("3 1 1",), script={"cert": "peer"})], status=None, run=from_the_clients_address),
 ]
