@@ -132,6 +132,18 @@ def drain(case):
     expect(not case.evil_messages(case.address()), "the peer took half a message")
 
 
+def drain_awaits_final(case):
+    """A message handed over in full is waited for longer than limits.drain_s: it might arrive twice."""
+    client = whole_message(case)
+    wait_for("the end of data at the peer", lambda: case.lab.evil.unfinished(case.row.hosts[0].addresses) > 0, 10)
+    status = case.proxy.stop(30)
+    code, lines = client.reply()
+    client.close()
+    case.proxy.start()
+    expect(status == 0 and code == 250, f"ended with {status}, and the client heard {code} {lines}")
+    case.expect_event({"outcome": "accepted", "reply": 250})
+
+
 def idle_sessions(case):
     """Sessions that wait for a command have no large buffers."""
     proxy, host = case.proxy, case.row.hosts[0]
@@ -261,6 +273,7 @@ ROWS = [
     evil("limits-line", {"replies": {"RCPT": "250 " + "x" * 4100}}, line, profile="short-line"),
     evil("limits-max-sessions", {}, places, profile="three-places", alone=True),
     evil("limits-drain", {}, drain, profile="short-drain", alone=True),
+    evil("drain-awaits-final", {"delay": {"EOD": 3}}, drain_awaits_final, profile="short-drain", alone=True),
     evil("limits-buffer", {"slow": 0.2, "slow_for": 5, "window": 65536}, slow_reader, profile="many", alone=True),
     evil("limits-buffer-client", {}, client_reads_nothing, profile="many", alone=True),
     evil("idle-sessions", {}, idle_sessions, profile="many", alone=True, slow=True),
