@@ -131,6 +131,27 @@ def signalled_at_start(case):
         proxy.start()
 
 
+def terminated_twice(case):
+    """The second TERM ends it at once: a message half said is not waited for, and its peer sees no end of data."""
+    proxy = case.proxy
+    client = Smtp(case.client.node, case.row.hosts[0].v4)
+    client.hello()
+    client.envelope(case.sender, case.address())
+    expect(client.say("DATA")[0] == 354, "DATA")
+    client.send(b"Subject: half\r\n\r\nhalf of it")
+    drains = len(proxy.events("stop", state="draining"))
+    proxy.process.send_signal(signal.SIGTERM)
+    try:
+        proxy.wait_event("stop", state="draining", count=drains + 1)
+        expect(proxy.running(), "it did not wait for the message at the first TERM")
+        expect(proxy.stop(10) == 0, "exit status")  # limits.drain_s is 30
+        wait_for("the peer's record", case.records, 10)
+        expect(not case.evil_messages(case.address()), "the peer took half a message")
+    finally:
+        client.close()
+        proxy.start()
+
+
 def reloaded(case):
     """HUP: a bad configuration is refused and the old one stays; a good one takes effect; sessions are not dropped."""
     proxy = case.proxy
@@ -307,6 +328,7 @@ ROWS = [
     alone("proxy-down", [Host("evil", PEER, script={"cert": "peer"})], proxy_down, slow=True),
     alone("drained", [Host("evil", PEER, script={"cert": "peer"})], drained, slow=True),
     alone("signalled-at-start", [], signalled_at_start),
+    alone("terminated-twice", [Host("evil", PEER, script={"cert": "peer"})], terminated_twice),
     alone("reloaded", [Host("mx1")], reloaded),
     alone("reloaded-under-load", [Host("evil", PEER, script={"cert": "peer"})], reloaded_under_load),
     alone("rules-checked", [], rules_checked),
