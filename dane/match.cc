@@ -45,12 +45,12 @@ class Associations {
   std::array<std::string, 4> digests_;
 };
 
-/// "record 3 1 1 0123456789abcdef…"
+/// "record 3 1 1 0123456789abcdef..."; in ASCII, as it becomes the text of an SMTP reply (RFC 5321 section 4.2).
 std::string tell(const TlsaRecord& record) {
   constexpr std::size_t kShown = 8;
   auto head = record;
   head.data.resize(std::min(head.data.size(), kShown));
-  return "record " + head.to_string() + "…";  // no usable record is as short as that
+  return "record " + head.to_string() + "...";  // no usable record is as short as that
 }
 
 std::string tell(const std::vector<TlsaRecord>& records) {

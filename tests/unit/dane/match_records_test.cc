@@ -128,9 +128,10 @@ const Rows& record_rows() {
       {"records are told by their first octets",
        "leaf",
        {"3 1 1 other", "3 0 1 root", "2 1 1 #32", "2 0 2 #64"},
-       "satisfies record 3 1 1 b4995e83ea363fcd…, record 3 0 1 4c4104d55faf319a…, record 2 1 1 0000787878787878…, "
-       "record 2 0 2 "
-       "0000787878787878…; the leaf is 3 1 1 b74d9b44091d9904d5533fa27332df9ad651a350fbb0865d0c73d488e93e9e8b",
+       "satisfies record 3 1 1 b4995e83ea363fcd..., record 3 0 1 4c4104d55faf319a..., record 2 1 1 "
+       "0000787878787878..., "
+       "record 2 0 2 0000787878787878...; the leaf is 3 1 1 "
+       "b74d9b44091d9904d5533fa27332df9ad651a350fbb0865d0c73d488e93e9e8b",
        kNoRecord},
       {"four hundred times the same wrong one", "leaf", {"3 1 1 other*400"}, "satisfies record 3 1 1 ", kNoRecord},
       {"usage 3 in full, not the leaf's, is no anchor", "leaf sub root", {"3 0 0 sub", "2 0 1 other"}, "", kNoRecord},
