@@ -64,10 +64,11 @@ class Proxy:
 
     # life
 
-    def start(self):
+    def start(self, *prefix):
+        """prefix: words of another program, which becomes danegate"""
         ready = len(self.events("ready"))
         env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99", "HOME": "/"}
-        self.process = self.node.start("danegate", self.program, "run", "-c", self.config, log=self.log, env=env)
+        self.process = self.node.start("danegate", *prefix, self.program, "run", "-c", self.config, log=self.log, env=env)
 
         def is_ready():
             if self.process.poll() is not None:

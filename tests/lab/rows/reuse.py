@@ -3,9 +3,13 @@
 that opens a connection for each message."""
 
 import json
+import os
+import struct
+import subprocess
 import time
 
-from lib.node import wait_for
+from lib.node import wait_for, write
+from lib.proxy import merged
 from lib.smtp import Smtp
 from lib.table import Host, Row, expect
 
@@ -54,6 +58,39 @@ def pooled(case):
     expect(len(entry["messages"]) == 3 and all(message["tls"] for message in entry["messages"]), f"{entry['messages']}")
     expect(entry["end"] == "quit", f"{entry['end']}")
     expect(sum(command.startswith("tls EHLO") for command in entry["commands"]) == 1, f"{entry['commands']}")
+
+
+def clock_set(case):
+    """security.md rule 8: what was validated by the wall clock does not outlive a step of it, and the next message is as
+    good as the first."""
+    proxy, node = case.proxy, case.client.node
+    clock, shim = f"{node.dir}/wall_clock", f"{node.dir}/wall_clock.so"
+    write(clock, "\0" * 8)
+    source = f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/lib/wall_clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, source], check=True)
+    options = "detect_leaks=1:abort_on_error=0:exitcode=99:verify_asan_link_order=0"
+
+    def kept():
+        told = json.loads(proxy.command("status", "--json", "-c", proxy.config).stdout)
+        return told["cache"]["entries"], told["pool"]["idle"]
+    proxy.stop()
+    proxy.write_config(merged(proxy.settings, {"pool": {"idle_timeout": "5m"}}))
+    try:
+        proxy.start("env", f"LD_PRELOAD={shim}", f"WALL_CLOCK={clock}", f"ASAN_OPTIONS={options}")
+        says(deliver(case), reused=False, resumed=False)
+        expect(all(kept()), f"cache, pool: {kept()}")
+        warnings = len(proxy.events("warning"))
+        with open(clock, "r+b") as file:
+            file.write(struct.pack("=q", 3600))
+        said = proxy.wait_event("warning", count=warnings + 1, timeout=20)[-1]
+        expect("the wall clock was set" in said["text"], f"{said}")
+        wait_for("an empty pool and cache", lambda: kept() == (0, 0), 10)
+        says(deliver(case), reused=False, resumed=False)
+        expect(proxy.stop() == 0, "exit status")
+    finally:
+        proxy.stop()
+        proxy.write_config(proxy.settings)
+        proxy.start()
 
 
 def other_name(case):
@@ -161,6 +198,7 @@ ROWS = [
     row("pool-peer-closes", closes, {"idle": 0.5}),
     row("pool-dead-at-mail", dead, {"replies": {"MAIL": ["250 2.1.0 ok", "421 4.4.2 too late"]}}),
     row("pool-reload", reloaded, profile="pool-reload", alone=True),
+    row("rule-8-clock-set", clock_set, profile="pool-reload", alone=True),
     row("pool-brief", brief, profile="pool-brief"),
     row("pool-workers", workers, profile="pool-workers2"),
     row("resumed-tls13", resumed, profile="default"),
