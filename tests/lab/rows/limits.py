@@ -144,6 +144,26 @@ def drain_awaits_final(case):
     case.expect_event({"outcome": "accepted", "reply": 250})
 
 
+def discoveries(case):
+    """security.md rule 10: a client has so many look-ups of MX hosts under way (256) and no more; one over that is told 451, and
+    never that there was nothing to find."""
+    sockets = case.client.node.sockets(256 + 9, (case.row.hosts[0].v4, 25))
+    clients = [Smtp(None, "", connected=socket) for socket in sockets]
+    for client in clients:
+        client.hello(case.client.node.hostname)
+        client.say(f"MAIL FROM:<{case.sender}>")
+    for number, client in enumerate(clients):
+        client.send(f"RCPT TO:<rcpt@d{number}.{case.domain}>\r\n".encode())
+    replies = [client.reply()[1][0] for client in clients]
+    for client in clients:
+        client.close()
+    full = [reply for reply in replies if reply.startswith("451 4.3.2 danegate: ")]
+    expect(1 <= len(full) <= 9, f"{len(full)} of {len(replies)}: {sorted(set(reply[:40] for reply in replies))}")
+    expect(all(reply.startswith("451 4.4.3 danegate: ") for reply in replies if reply not in full), f"{sorted(set(replies))[:5]}")
+    limited = [event for event in case.proxy.events("delivery", reason="limit") if event["domain"].endswith(case.domain)]
+    expect(len(limited) == len(full) and all(event["result"] == "failed" for event in limited), f"{limited[:2]}")
+
+
 def idle_sessions(case):
     """Sessions that wait for a command have no large buffers."""
     proxy, host = case.proxy, case.row.hosts[0]
@@ -273,6 +293,7 @@ ROWS = [
     evil("limits-line", {"replies": {"RCPT": "250 " + "x" * 4100}}, line, profile="short-line"),
     evil("limits-max-sessions", {}, places, profile="three-places", alone=True),
     evil("limits-drain", {}, drain, profile="short-drain", alone=True),
+    Row("rule-10-discoveries", [Host("nobody", families="4")], status=None, run=discoveries, event=None, profile="no-dns", alone=True),
     evil("drain-awaits-final", {"delay": {"EOD": 3}}, drain_awaits_final, profile="short-drain", alone=True),
     evil("limits-buffer", {"slow": 0.2, "slow_for": 5, "window": 65536}, slow_reader, profile="many", alone=True),
     evil("limits-buffer-client", {}, client_reads_nothing, profile="many", alone=True),

@@ -47,8 +47,9 @@ def from_the_clients_address(case):
         expect(replies[0][0] == 250, f"{source}: {replies}")
         client.say("QUIT")
         client.close()
-        records = wait_for("the peer's record", lambda: [entry for entry in case.records() if entry["address"] == dialled], 10)  # noqa: B023
-        expect([entry["peer"] for entry in records] == [source], f"from {source}, the peer saw {[entry['peer'] for entry in records]}")
+        wait_for("the end of the connection", lambda: not case.lab.evil.unfinished(peer.addresses), 10)
+        seen = [entry["peer"] for entry in case.records() if entry["address"] == dialled]
+        expect(seen == [source], f"from {source}, the peer saw {seen}")
 
 
 HEALED = {"status": "sent", "reply": "", "event": {"result": "verified", "rerouted": True, "outcome": "accepted"}}

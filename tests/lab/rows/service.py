@@ -119,7 +119,8 @@ def signalled_at_start(case):
     proxy.stop()
     try:
         for signals in (["TERM"], ["INT"], ["HUP", "TERM"]):
-            with subprocess.Popen(case.client.node.enter(proxy.program, "run", "-c", proxy.config), stderr=subprocess.PIPE) as process:
+            words = case.client.node.enter(proxy.program, "run", "-c", proxy.config)
+            with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
                 first = json.loads(process.stderr.readline())
                 for name in signals:
                     process.send_signal(getattr(signal, f"SIG{name}"))
