@@ -158,9 +158,12 @@ def discoveries(case):
     for number, client in enumerate(clients):
         client.send(f"RCPT TO:<rcpt@d{number}.{case.domain}>\r\n".encode())
     events = case.proxy.wait_event("delivery", reason="limit", count=9, timeout=60)
-    ready = wait_for("their replies", lambda: (lambda found: found if len(found) >= 9 else None)(
-        select.select(sockets, [], [], 0)[0]), 20)
-    replies = [client.reply()[1][0] for client in clients if client.socket in ready]
+    answered = select.poll()
+    for connection in sockets:
+        answered.register(connection, select.POLLIN)
+    wait_for("their replies", lambda: len(answered.poll(0)) >= 9, 20)
+    ready = {descriptor for descriptor, _ in answered.poll(0)}
+    replies = [client.reply()[1][0] for client in clients if client.socket.fileno() in ready]
     for client in clients:
         client.close()
     expect(len(replies) == 9 and all(reply.startswith("451 4.3.2 danegate: ") for reply in replies), f"{replies[:12]}")
