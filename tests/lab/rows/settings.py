@@ -9,9 +9,10 @@ from lib.smtp import Smtp
 from lib.table import Host, Profile, Row, expect
 
 SELF = "self-name-1.evil.signed.lab"  # the second host of the row `self-name`
+EXCLUDED = ["203.0.113.11/32", "2001:db8:3::11"]  # mx1
 PROFILES = {
     "turned": Profile({"tls": {"min_version": "1.3"}, "policy": {"families": "any", "insecure_mx": "may"},
-                       "intercept": {"self": [SELF]}, "dns": {"cache_size": 3}, "log": {"level": "debug"}}),
+                       "intercept": {"self": [SELF], "exclude": EXCLUDED}, "dns": {"cache_size": 3}, "log": {"level": "debug"}}),
 }
 PEER = {"cert": "peer"}
 
@@ -75,6 +76,9 @@ ROWS = [
     # RFC 5321 section 5.1: this machine is the second host, whose mail must not come back to it
     row("self-name", [Host("evil", ("3 1 1 other",), script=PEER), Host("evil", ("3 1 1",), script=PEER, preference=20)],
         says(451, r"^451 4\.7\.5 danegate: self-name\.evil", {"reason": "tlsa-mismatch", "mx": "self-name.evil.signed.lab"})),
+    # a host that the client did not dial, at an address of intercept.exclude
+    row("excluded-candidate", [Host("evil", ("3 1 1 other",), script=PEER), Host("mx1", ("3 1 1",), preference=20)],
+        says(451, r"^451 4\.7\.5 danegate: ", {"reason": "tlsa-mismatch", "mx": "excluded-candidate.evil.signed.lab"})),
     row("insecure-mx-may", [Host("evil", ("3 1 1 other",), script=PEER)], insecure_mx_may, zone="plain"),
     row("cache-and-debug", [Host("evil", ("3 1 1",), script=PEER)], cache_and_debug),
 ]
