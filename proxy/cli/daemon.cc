@@ -79,6 +79,7 @@ Daemon::Daemon(conf::Loaded loaded, std::optional<std::string> config_path)
     : file_(loaded.file),
       config_path_(std::move(config_path)),
       control_written_(loaded.lines.contains("control.socket")),
+      ca_file_written_(loaded.lines.contains("tls.ca_file")),
       config_(std::make_shared<const conf::Config>(std::move(loaded.config))),
       log_(log_format(config_->log.format), log_level(config_->log.level)),
       worker_count_(count_workers(*config_)),
@@ -132,13 +133,22 @@ Daemon::Result Daemon::prepare() {
   if (auto chosen = choose_user(); !chosen) return chosen;
   raise_descriptor_limit();
   // Also for who is not root: a service manager's capabilities are not for the resolver.
-  const dns::DropPrivileges drop = [this] { return user_ ? ops::drop_to_user(*user_) : ops::harden_process(); };
+  const dns::DropPrivileges drop = [this]() -> Result {
+    if (auto dropped = user_ ? ops::drop_to_user(*user_) : ops::harden_process(); !dropped) return dropped;
+    const auto anchor = dns::check_trust_anchor(config_->dns.trust_anchor);
+    if (anchor) return {};
+    return std::unexpected(fmt::format("{}; user id {} has to read it", anchor.error(), geteuid()));
+  };
   auto supervisor = dns::Supervisor::start(dns_settings(*config_), worker_count_, drop);
   if (!supervisor) return std::unexpected(supervisor.error());
   resolver_controls_ = supervisor->take_controls();
   loop_ = std::make_unique<net::EventLoop>();
   if (auto opened = open_control(); !opened) return opened;
+  if (auto read = read_authorities(); !read) return read;
   if (auto became = become_user(); !became) return became;
+  if (config_path_ && access(config_path_->c_str(), R_OK) != 0) {
+    log_.warning(fmt::format("user id {} cannot read {}: HUP will not be able to either", geteuid(), file_));
+  }
   if (auto opened = open_listeners(); !opened) return opened;
   if (auto opened = open_watch(); !opened) return opened;
   if (auto entered = ops::enter_sandbox(); !entered) return entered;  // the workers' threads inherit it
@@ -166,6 +176,18 @@ Daemon::Result Daemon::become_user() {
   const bool raw = config_->intercept.mark != 0 || config_->listen.mode == conf::ListenMode::Tproxy;
   const auto keep = raw ? ops::KeepCapability::NetRaw : ops::KeepCapability::None;
   return user_ ? ops::drop_to_user(*user_, keep) : ops::harden_process(keep);
+}
+
+/// Contract.md section 1: a default that cannot be had is a warning, the same written in the file is fatal.
+Daemon::Result Daemon::read_authorities() {
+  if (auto anchors = tls::read_ca_file(config_->tls.ca_file)) {
+    shared_.pkix_anchors = std::move(*anchors);
+  } else if (ca_file_written_) {
+    return std::unexpected(anchors.error());
+  } else {
+    log_.warning(anchors.error() + "; until then mail at level verify defers");
+  }
+  return {};
 }
 
 /// A session needs a socket on each side, a pooled channel one.
@@ -237,11 +259,6 @@ Daemon::Result Daemon::open_watch() {
 }
 
 Daemon::Result Daemon::start_workers() {
-  if (auto anchors = tls::read_ca_file(config_->tls.ca_file)) {
-    shared_.pkix_anchors = std::move(*anchors);
-  } else {
-    log_.warning(anchors.error() + "; until then mail at level verify defers");
-  }
   crypto_ = tls::register_crypto_device();
   worker_finished_ = std::make_unique<net::Wakeup>(*loop_, [this] { on_worker_finished(); });
 

@@ -54,6 +54,7 @@ class Daemon {
   Result prepare();
   Result choose_user();
   Result become_user();
+  Result read_authorities();
   Result open_control();
   Result open_listeners();
   Result open_watch();
@@ -80,6 +81,7 @@ class Daemon {
   std::string file_;
   std::optional<std::string> config_path_;
   bool control_written_;
+  bool ca_file_written_;
   std::shared_ptr<const conf::Config> config_;
   ops::Log log_;
   std::optional<ops::User> user_;  ///< whom to become; nothing: we are who we are

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <sys/socket.h>
@@ -12,10 +13,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <expected>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "proxy/dns/trust_anchor.h"
 #include "proxy/ops/escape.h"
@@ -73,6 +77,28 @@ unsigned first_port_for_everybody() {
   std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> first;
   return first;
 }
+
+/// While it lives, root opens files as `user`, which is who reads them in the end. Others stay who they are.
+class ReadingAs {
+ public:
+  explicit ReadingAs(const std::expected<ops::User, std::string>& user) {
+    const int count = user && geteuid() == 0 ? getgroups(0, nullptr) : -1;
+    if (count < 0) return;
+    groups_.resize(static_cast<std::size_t>(count));
+    switched_ = getgroups(count, groups_.data()) == count && setgroups(0, nullptr) == 0 && setegid(user->gid) == 0 &&
+                seteuid(user->uid) == 0;
+  }
+  ~ReadingAs() {
+    if (!switched_) return;
+    static_cast<void>(seteuid(0) == 0 && setegid(0) == 0 && setgroups(groups_.size(), groups_.data()) == 0);
+  }
+  ReadingAs(const ReadingAs&) = delete;
+  ReadingAs& operator=(const ReadingAs&) = delete;
+
+ private:
+  std::vector<gid_t> groups_;
+  bool switched_ = false;
+};
 
 bool user_exists(const std::string& user) {
   return getpwnam(user.c_str()) != nullptr;
@@ -133,12 +159,15 @@ std::vector<conf::Problem> wrong_with_machine(const conf::Loaded& loaded) {
       findings.add("intercept.uids", fmt::format("there is no user {}", ops::text_value(uid)));
     }
   }
-  if (findings.file("dns.trust_anchor", config.dns.trust_anchor)) {
-    if (const auto anchor = dns::check_trust_anchor(config.dns.trust_anchor); !anchor) {
-      findings.add("dns.trust_anchor", ops::escape(anchor.error()));
+  {
+    const ReadingAs resolver(user);
+    if (findings.file("dns.trust_anchor", config.dns.trust_anchor)) {
+      if (const auto anchor = dns::check_trust_anchor(config.dns.trust_anchor); !anchor) {
+        findings.add("dns.trust_anchor", ops::escape(anchor.error()));
+      }
     }
+    if (config.dns.mode != conf::DnsMode::Stub) findings.file("dns.root_hints", config.dns.root_hints);
   }
-  if (config.dns.mode != conf::DnsMode::Stub) findings.file("dns.root_hints", config.dns.root_hints);
   if (findings.file("tls.ca_file", config.tls.ca_file)) {
     if (const auto anchors = tls::read_ca_file(config.tls.ca_file); !anchors) {
       findings.add("tls.ca_file", ops::escape(anchors.error()));

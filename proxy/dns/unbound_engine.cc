@@ -12,6 +12,7 @@
 #include "proxy/dns/engine.h"
 #include "proxy/dns/message.h"
 #include "proxy/dns/resolv_conf.h"
+#include "proxy/dns/trust_anchor.h"
 
 namespace danegate::dns {
 namespace {
@@ -141,6 +142,7 @@ std::expected<std::unique_ptr<Engine>, std::string> make_unbound_engine(event_ba
                                                                         UnboundMode mode) {
   std::unique_ptr<ub_ctx, ContextFree> context(ub_ctx_create_event(base));
   if (!context) return std::unexpected("libunbound: no context");
+  ub_ctx_debugout(context.get(), nullptr);  // standard error is for events, one a line
   for (const Option& option : kOptions) {
     if (const int error = ub_ctx_set_option(context.get(), option.name, option.value); error != 0) {
       return std::unexpected(problem(option.name, error));

@@ -3,6 +3,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,6 +12,7 @@ import time
 
 from lib import mailbox
 from lib.node import wait_for, write
+from lib.proxy import merged
 from lib.smtp import Smtp
 from lib.table import Host, Row, expect
 
@@ -129,6 +132,35 @@ def signalled_at_start(case):
             expect(first["event"] == "start", f"{first}")
             expect(process.returncode == 0 and said == ["ready", "stop", "stop"], f"{signals}: {process.returncode}, {rest}")
     finally:
+        proxy.start()
+
+
+def files_at_start(case):
+    """What is missing is said at the start, not by mail that defers: the trust anchor is for the resolver's user to read, and
+    tls.ca_file, when the file names one, has to be there. Root reads that one, so nobody else needs to."""
+    proxy, node = case.proxy, case.client.node
+    closed = f"{node.dir}/closed"
+    os.makedirs(closed, 0o700, exist_ok=True)
+    for name in (proxy.settings["dns"]["trust_anchor"], proxy.settings["tls"]["ca_file"]):
+        shutil.copy(name, closed)
+    anchor = f"{closed}/{os.path.basename(proxy.settings['dns']['trust_anchor'])}"
+    ca_file = f"{closed}/{os.path.basename(proxy.settings['tls']['ca_file'])}"
+    proxy.stop()
+    try:
+        for changed, complaint in (({"dns": {"trust_anchor": anchor}}, "the trust anchor .*Permission denied"),
+                                   ({"tls": {"ca_file": "/nonexistent/ca"}}, "cannot read /nonexistent/ca: No such file")):
+            proxy.write_config(merged(proxy.settings, changed))
+            done = proxy.command("run", "-c", proxy.config)
+            last = json.loads(done.stderr.splitlines()[-1])
+            expect(done.returncode == 1 and last["event"] == "error" and re.match(complaint, last["text"]), f"{done}")
+        proxy.write_config(merged(proxy.settings, {"tls": {"ca_file": ca_file}}))
+        warnings = len(proxy.events("warning"))
+        proxy.start()
+        expect(len(proxy.events("warning")) == warnings, f"{proxy.events('warning')[warnings:]}")
+        expect(proxy.stop() == 0, "exit status")
+    finally:
+        proxy.stop()
+        proxy.write_config(proxy.settings)
         proxy.start()
 
 
@@ -329,6 +361,7 @@ ROWS = [
     alone("proxy-down", [Host("evil", PEER, script={"cert": "peer"})], proxy_down, slow=True),
     alone("drained", [Host("evil", PEER, script={"cert": "peer"})], drained, slow=True),
     alone("signalled-at-start", [], signalled_at_start),
+    alone("files-at-start", [], files_at_start),
     alone("terminated-twice", [Host("evil", PEER, script={"cert": "peer"})], terminated_twice),
     alone("reloaded", [Host("mx1")], reloaded),
     alone("reloaded-under-load", [Host("evil", PEER, script={"cert": "peer"})], reloaded_under_load),

@@ -22,6 +22,7 @@ constexpr const char* kAnchor = ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D
 conf::Loaded loaded(const std::string& text) {
   static const tools::File anchor(kAnchor);
   static const tools::File authorities(tools::pem_chain("root"));
+  std::filesystem::permissions(anchor.directory(), std::filesystem::perms(0755));
   auto result = conf::load_text(
       fmt::format("intercept.user = \"nobody\"\ndns.trust_anchor = \"{}\"\ndns.root_hints = \"/dev/null\"\n"
                   "tls.ca_file = \"{}\"\ncontrol.socket = \"/x.sock\"\n{}",
@@ -68,6 +69,7 @@ TEST(Machine, MissingThingsAreNamedWithTheirKeys) {
 // contract.md section 1: what is fatal in `run`, or takes a level of security away, is a warning here.
 TEST(Machine, FilesThatAreNotWhatTheyShouldBe) {
   const tools::File words("root:x:0:0::/:/bin/sh\n");
+  std::filesystem::permissions(words.directory(), std::filesystem::perms(0755));
   auto config = loaded("listen.addresses = [\"127.0.0.1:40025\"]\n");
   EXPECT_TRUE(wrong_with_machine(config).empty());
   config.config.dns.trust_anchor = words.path();
@@ -77,6 +79,22 @@ TEST(Machine, FilesThatAreNotWhatTheyShouldBe) {
   EXPECT_THAT(found[0].to_string(), testing::StartsWith("t.toml:2: dns.trust_anchor: the trust anchor "));
   EXPECT_THAT(found[1].to_string(), testing::StartsWith("t.toml:4: tls.ca_file: "));
   EXPECT_THAT(found[1].text, HasSubstr("holds no certificate"));
+}
+
+// The resolver process reads them, as intercept.user: that root can read them says nothing.
+TEST(Machine, FilesOfTheResolverAreForItsUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be another user";
+  auto config = loaded("listen.addresses = [\"127.0.0.1:40025\"]\n");
+  const tools::File anchor(kAnchor);
+  config.config.dns.trust_anchor = config.config.dns.root_hints = anchor.path();
+  std::filesystem::permissions(anchor.directory(), std::filesystem::perms(0700));
+  const auto found = wrong_with_machine(config);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].to_string(), "t.toml:2: dns.trust_anchor: " + anchor.path() + ": Permission denied");
+  EXPECT_EQ(found[1].key, "dns.root_hints");
+  EXPECT_EQ(geteuid(), 0U);
+  std::filesystem::permissions(anchor.directory(), std::filesystem::perms(0755));
+  EXPECT_TRUE(wrong_with_machine(config).empty());
 }
 
 // The privilege is gone before `run` listens: root can bind the port, and is told all the same.
