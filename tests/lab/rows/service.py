@@ -154,7 +154,8 @@ def files_at_start(case):
             last = json.loads(done.stderr.splitlines()[-1])
             expect(done.returncode == 1 and last["event"] == "error" and re.match(complaint, last["text"]), f"{done}")
         errors = len(proxy.events("error"))
-        proxy.write_config(merged(proxy.settings, {"dns": {"mode": "recursive", "root_hints": "/nonexistent/hints"}}))
+        deaf = {"mode": "auto", "servers": ["127.0.0.1:1"], "root_hints": "/nonexistent/hints"}
+        proxy.write_config(merged(proxy.settings, {"dns": deaf}))
         proxy.start()
         proxy.wait_event("error", count=errors + 1)
         expect(proxy.stop() == 0 and not proxy.events("not-json"), f"{proxy.tail(5)}")  # libunbound says nothing of its own
