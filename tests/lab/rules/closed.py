@@ -55,11 +55,14 @@ def run_closed(lab, sinks):
     def applied():
         # This child is inside `host` and MTA: the parent applies.
         os.write(told, b"1")
-        time.sleep(1.5)
+        os.read(heard, 1)
+        if first.startswith(b"greet"):
+            time.sleep(1.2)  # the peer speaks a second after it
 
     for name, first in (("our packet first", b"one\r\n"), ("the peer's packet first", b"greet\r\n")):
         for address, sink in ((NET4, sinks[0]), (NET6, sinks[1])):
             asked, told = os.pipe()
+            heard, tell = os.pipe()
             word = "secret-%s-%s" % (name[0], address)
             read, write = os.pipe()
             if os.fork() == 0:
@@ -67,11 +70,12 @@ def run_closed(lab, sinks):
                 os._exit(0)
             os.read(asked, 1)
             lab.rules("apply")
+            os.write(tell, b"1")
             got = os.read(read, 100).decode()
             os.wait()
             check("a flow older than apply is cut, %s %s" % (name, address), got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
             check("and leaks nothing", word not in sink.text())
-            for fd in (asked, told, read, write):
+            for fd in (asked, told, heard, tell, read, write):
                 os.close(fd)
             lab.rules("remove")
 

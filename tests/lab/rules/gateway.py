@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Scope forward: two mail servers behind a gateway that runs the rules and `danegate run`.
+"""Every combination of backend, scope and mode, with `danegate run`: two mail servers behind a gateway that runs the rules, and
+mail of the gateway's own.
 
   mta1 --- lan1 --- gate --- wan0 --- internet
   mta2 --- lan2 ---'
 
 The proxy's policy is "none": what it dials is the original destination, and no DNS is needed.
 """
+import json
 import os
 import shutil
 import signal
@@ -14,10 +16,14 @@ import tempfile
 import time
 
 from .errors import without
-from .kernel import DANEGATE, MALLORY, TAG, Server, check, conversation, dial, inside, mail, sh
+from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, conversation, dial, inside, mail, sh, side_by_side
 
 GATE, NET, MTA1, MTA2 = ("dg" + TAG + name for name in ("g", "n", "m", "o"))
 NAMESPACES = (GATE, NET, MTA1, MTA2)
+# What the contract allows: scope and mode. tproxy with "output" is a configuration error.
+COMBINATIONS = (("output", "redirect"), ("forward", "redirect"), ("forward", "tproxy"), ("output+forward", "redirect"))
+BACKENDS = {"nft": "iptables-nft", "legacy": "iptables-legacy", "nftables": "nftables"}
+NO = ("refused", "timeout", "reset")
 
 
 class Family:
@@ -67,19 +73,19 @@ def clean():
 class Gate:
     """The gateway's configuration and rules."""
 
-    def __init__(self, variant, mode):
-        self.variant, self.mode = variant, mode
+    def __init__(self, variant, mode, scope="forward"):
+        self.variant, self.mode, self.scope = variant, mode, scope.split("+")
         self.env = {} if variant == "nftables" else {"DANEGATE_IPTABLES": variant}
         self.folder = tempfile.mkdtemp(prefix="danegate-gate-")
         self.config()
 
     def config(self, more="", listen=None):
-        listen = listen or ('["127.0.0.1:10025", "[::1]:10025"]' if self.mode == "tproxy" else '["0.0.0.0:10025", "[::]:10025"]')
+        listen = listen or ('["127.0.0.1:10025", "[::1]:10025"]' if self.mode == "tproxy" or self.scope == ["output"] else '["0.0.0.0:10025", "[::]:10025"]')
         with open(self.folder + "/conf.toml", "w") as file:
-            file.write('[listen]\naddresses = %s\nmode = "%s"\nworkers = 1\n[intercept]\nbackend = "%s"\nscope = ["forward"]\n'
+            file.write('[listen]\naddresses = %s\nmode = "%s"\nworkers = 1\n[intercept]\nbackend = "%s"\nscope = %s\n'
                        'mark = 7\nsources = ["10.99.1.0/24", "10.99.2.2", "fd99:1::/64", "fd99:2::2"]\nexclude = ["%s", "%s"]\nuser = "daemon"\n%s\n'
                        '[dns]\nmode = "stub"\nservers = ["127.0.0.1"]\n[policy]\ndefault = "none"\n[control]\nsocket = "%s/control.sock"\n'
-                       % (listen, self.mode, "nftables" if self.variant == "nftables" else "iptables", V4.hub, V6.hub, more, self.folder))
+                       % (listen, self.mode, "nftables" if self.variant == "nftables" else "iptables", json.dumps(self.scope), V4.hub, V6.hub, more, self.folder))
 
     def rules(self, verb, must=0, before=()):
         done = sh([*before, DANEGATE, "rules", verb, "-c", self.folder + "/conf.toml"], ns=GATE, env=self.env, must=False)
@@ -89,20 +95,24 @@ class Gate:
 
     def saved(self):
         """Everything of packet filter and policy routing; counters, and built-in chains without rules, aside."""
-        programs = ["%s-%s-save" % (ip, variant) for ip in ("iptables", "ip6tables") for variant in ("nft", "legacy")]
-        lines = [line for program in programs for line in sh(program, GATE).stdout.splitlines() if line.startswith("-A") or " - [" in line]
-        words = ["nft list tables"] if self.variant == "nft" else ["nft -s list ruleset"]
-        words += ["ip -4 rule show", "ip -6 rule show", "ip -4 route show table 10025", "ip -6 route show table 10025"]
-        for command in words:
-            lines += [line for line in sh(command, GATE, must=False).stdout.splitlines() if self.variant != "nft" or "danegate" in line or "10025" in line]
+        lines = []
+        for number, programs in (("4 ", "iptables ip -4"), ("6 ", "ip6tables ip6 -6")):
+            iptables, table, option = programs.split()
+            for variant in ("nft", "legacy"):
+                lines += [number + line for line in sh("%s-%s-save" % (iptables, variant), GATE).stdout.splitlines() if line.startswith("-A") or " - [" in line]
+            words = ["nft list tables " + table] if self.variant == "nft" else ["nft -s list ruleset " + table]
+            words += ["ip %s rule show" % option, "ip %s route show table 10025" % option]
+            for command in words:
+                lines += [number + line for line in sh(command, GATE, must=False).stdout.splitlines() if self.variant != "nft" or "danegate" in line or "10025" in line]
         return lines
 
     def lose_interception(self, six):
-        if self.variant == "nftables":
-            sh("nft flush chain %s danegate danegate-%s" % ("ip6" if six else "ip", "gateway" if self.mode == "redirect" else "tproxy"), GATE)
-        else:
-            table = "-t nat -F danegate-gateway" if self.mode == "redirect" else "-t mangle -F danegate-tproxy"
-            sh("%s-%s %s" % ("ip6tables" if six else "iptables", self.variant, table), GATE)
+        for chain in ["redirect"] * ("output" in self.scope) + ["gateway" if self.mode == "redirect" else "tproxy"] * ("forward" in self.scope):
+            if self.variant == "nftables":
+                sh("nft flush chain %s danegate danegate-%s" % ("ip6" if six else "ip", chain), GATE)
+            else:
+                table = "mangle" if chain == "tproxy" else "nat"
+                sh("%s-%s -t %s -F danegate-%s" % ("ip6tables" if six else "iptables", self.variant, table, chain), GATE)
 
 
 def capabilities(pid):
@@ -151,14 +161,30 @@ class Daemon:
         self.log.close()
 
 
+def delivered(label, who, f, source, got):
+    """One message of `who`, from end to end."""
+    check("%s: %s intercepted" % (label, who), got[:1] == ["220 %s ESMTP" % ("[IPv6:%s]" if f.v6 else "[%s]") % f.sink], got)
+    check("%s: %s from %s" % (label, who, source), got[1:] == ["250 2.1.5 from " + source, "250 ok"], got)
+
+
+def proxied_output(gate, f, label):
+    """What the running proxy does for one family's mail of this machine."""
+    delivered(label, "own", f, f.gate, inside(GATE, MTA, mail(f.sink)))
+    got = inside(GATE, 0, dial(f.hub))
+    check(label + ": own mail to an excluded destination is left alone", got == "220 sink", got)
+    got = inside(NET, 0, dial(f.gate, 10025))
+    check("%s: the listener cannot be dialled at %s (rule 15)" % (label, f.gate), got == "refused", got)
+    got = inside(GATE, MTA, dial("::1" if f.v6 else "127.0.0.1", 10025))
+    check(label + ": a direct dial of this machine gets 421, or nothing (rule 15)", got == "refused" or got.startswith("421 "), got)
+    if gate.scope == ["output"]:
+        got = inside(MTA1, 0, dial(f.sink))
+        check(label + ": what is only forwarded is left alone", got == "220 sink", got)
+
+
 def proxied(gate, f, label):
-    """What the running proxy does for one family."""
-    sources = f.mtas if gate.mode == "tproxy" else (f.gate, f.gate)
-    literal = "[IPv6:%s]" % f.sink if f.v6 else "[%s]" % f.sink
+    """What the running proxy does for one family's mail of other machines."""
     for index, ns in enumerate((MTA1, MTA2)):
-        got = inside(ns, 0, mail(f.sink, f.mtas[index]))
-        check("%s: mta%d is intercepted and delivered from %s" % (label, index + 1, sources[index]),
-              got == ["220 %s ESMTP" % literal, "250 2.1.5 from " + sources[index], "250 ok"], got)
+        delivered(label, "mta%d" % (index + 1), f, f.mtas[index] if gate.mode == "tproxy" else f.gate, inside(ns, 0, mail(f.sink, f.mtas[index])))
     got = inside(MTA2, 0, dial(f.sink, source=(f.other, 0)))
     check(label + ": a machine that is not in sources is left alone (rule 14)", got == "220 sink", got)
     got = inside(MTA1, 0, dial(f.hub))
@@ -188,19 +214,22 @@ def said_to(sink):
 
 def refused(gate, f, sink, label):
     """Without the proxy."""
-    no = ("refused", "timeout", "reset")
+    clients = [("own", GATE, MTA)] * ("output" in gate.scope) + [("mta1", MTA1, 0)] * ("forward" in gate.scope)
     seen = said_to(sink)
-    got = inside(MTA1, 0, dial(f.sink, patience=1))
-    check(label + ": proxy dead: refused", got in no, got)
+    for who, ns, uid in clients:
+        got = inside(ns, uid, dial(f.sink, patience=1))
+        check("%s: %s refused, proxy dead" % (label, who), got in NO, got)
     thief = Server(GATE, MALLORY, "::" if f.v6 else "0.0.0.0", 10025, "MALLORY")
-    got = inside(MTA1, 0, dial(f.sink, patience=1))
-    check(label + ": a squatter on its port gets nothing (rule 11)", got in no, got)
+    for who, ns, uid in clients:
+        got = inside(ns, uid, dial(f.sink, patience=1))
+        check("%s: a squatter on its port gets nothing of %s (rule 11)" % (label, who), got in NO, got)
     said = gate.rules("check", must=1)
     check(label + ": check names the squatter", "port 10025 is held by user %d" % MALLORY in said, said)
     thief.stop()
     gate.lose_interception(f.v6)
-    got = inside(MTA1, 0, dial(f.sink, patience=1))
-    check(label + ": interception lost: refused (rule 12)", got == "refused", got)
+    for who, ns, uid in clients:
+        got = inside(ns, uid, dial(f.sink, patience=1))
+        check("%s: %s refused, interception lost (rule 12)" % (label, who), got == "refused", got)
     got = inside(MTA2, 0, dial(f.sink, source=(f.other, 0)))
     check(label + ": others are not", got == "220 sink", got)
     said = gate.rules("check", must=1)
@@ -213,20 +242,22 @@ def older_flow(gate, f, sink, label):
     """A connection that was there before the rules."""
     gate.rules("remove")
     asked, told = os.pipe()
+    heard, tell = os.pipe()
     read, write = os.pipe()
 
     def applied():
         os.write(told, b"1")
-        time.sleep(1.2)
+        os.read(heard, 1)
 
     if os.fork() == 0:
         os.write(write, inside(MTA1, 0, conversation(f.sink, applied, b"NOOP\r\n", b"secret\r\n")).encode())
         os._exit(0)
     os.read(asked, 1)
     gate.rules("apply")
+    os.write(tell, b"1")
     got = os.read(read, 100).decode()
     os.wait()
-    for fd in (asked, told, read, write):
+    for fd in (asked, told, heard, tell, read, write):
         os.close(fd)
     check(label + ": a flow older than apply is cut (rule 12)", got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
     check(label + ": and leaks nothing", "secret" not in sink.text(), sink.text())
@@ -251,7 +282,12 @@ def bookkeeping(gate, before, label):
         gate.rules("apply")
         check(label + ": apply repairs it", gate.saved() == once)
     gate.rules("remove")
-    check(label + ": remove leaves no trace", gate.saved() == before, gate.saved())
+    after = gate.saved()
+    for f in (V4, V6):
+        left = [line for line in after if line not in before and line.startswith("6 ") == f.v6]
+        got = [inside(GATE, MTA, dial(f.sink)), inside(MTA1, 0, dial(f.sink))]
+        check("%s %s: removed without trace" % (label, f.name), not left and got == ["220 sink", "220 sink"], (left, got))
+    check(label + ": remove restores what was there", after == before, after)
 
 
 def no_tproxy(gate):
@@ -301,9 +337,9 @@ def as_service(gate, f, label):
     daemon.stop()
 
 
-def row(variant, mode, sinks):
-    gate = Gate(variant, mode)
-    label = "%s %s" % (variant, mode)
+def row(variant, scope, mode, sinks):
+    gate = Gate(variant, mode, scope)
+    label = "%s %s %s" % (BACKENDS[variant], scope, mode)
     before = gate.saved()
     try:
         gate.rules("apply")
@@ -312,10 +348,14 @@ def row(variant, mode, sinks):
         wanted = 1 << 13  # CAP_NET_RAW (intercept.mark), and never CAP_NET_ADMIN (rule 16)
         got = daemon.capabilities()
         check(label + ": capabilities (rule 16)", got == {"CapEff": wanted, "CapPrm": wanted, "CapBnd": 0, "CapAmb": 0}, got)
-        for f in (V4, V6):
-            proxied(gate, f, "%s %s" % (label, f.name))
         for f, sink in zip((V4, V6), sinks):
-            older_flow(gate, f, sink, "%s %s" % (label, f.name))
+            name = "%s %s" % (label, f.name)
+            if "output" in gate.scope:
+                proxied_output(gate, f, name)
+            if "forward" in gate.scope:
+                proxied(gate, f, name)
+            if scope == "forward":
+                older_flow(gate, f, sink, name)
         daemon.stop()
         for f, sink in zip((V4, V6), sinks):
             refused(gate, f, sink, "%s %s" % (label, f.name))
@@ -328,15 +368,28 @@ def row(variant, mode, sinks):
         shutil.rmtree(gate.folder)
 
 
+def rename(suffix):
+    """This process has namespaces of its own."""
+    global GATE, NET, MTA1, MTA2, NAMESPACES
+    GATE, NET, MTA1, MTA2 = NAMESPACES = tuple("dg%s%s%s" % (TAG, name, suffix) for name in "gnmo")
+
+
+def alone(variant, index):
+    """One combination in a process of its own: its text, and the checks of it."""
+    scope, mode = COMBINATIONS[index]
+    rename("%s%d" % (variant[-1], index))
+    print("== gateway, %s, %s, %s" % (BACKENDS[variant], scope, mode))
+    build()
+    sinks = [Server(NET, 0, "0.0.0.0", 25, "220 sink"), Server(NET, 0, "::", 25, "220 sink")]
+    try:
+        row(variant, scope, mode, sinks)
+    finally:
+        for sink in sinks:
+            sink.stop()
+        clean()
+
+
 def run(variants):
+    """Those of a backend side by side: they wait more than they work."""
     for variant in variants:
-        for mode in ("redirect", "tproxy"):
-            print("== gateway, %s, %s" % (variant, mode))
-            build()
-            sinks = [Server(NET, 0, "0.0.0.0", 25, "220 sink"), Server(NET, 0, "::", 25, "220 sink")]
-            try:
-                row(variant, mode, sinks)
-            finally:
-                for sink in sinks:
-                    sink.stop()
-                clean()
+        side_by_side([lambda index=index: alone(variant, index) for index in range(len(COMBINATIONS))])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 DANEGATE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("DANEGATE", TOP + "/build/danegate"))
@@ -19,12 +20,46 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 OWN, MTA, MALLORY = 1, 12345, 23456  # uid 1 is Debian's user "daemon": nothing needs to be created
 TAG = str(os.getpid())
 results = {True: 0, False: 0}
+names = {}  # of the checks that ran: whether all of that name were good
 
 
 def check(name, good, detail=""):
     results[bool(good)] += 1
+    names[name] = bool(good) and names.get(name, True)
     print(("ok   " if good else "FAIL ") + name + ("" if good or detail == "" else ": " + repr(detail)))
     sys.stdout.flush()
+
+
+def side_by_side(parts):
+    """Runs each function in a process of its own; what they print and check comes out in their order."""
+    running = []
+    for part in parts:
+        text, counted = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os.dup2(text.fileno(), 1)
+            results.update({True: 0, False: 0})
+            names.clear()
+            try:
+                part()
+            except BaseException as error:
+                check("the test itself", False, error)
+                traceback.print_exc(file=sys.stdout)
+            json.dump([results[True], results[False], names], counted)
+            counted.flush()
+            sys.stdout.flush()
+            os._exit(0)
+        running.append((child, text, counted))
+    for child, text, counted in running:
+        os.waitpid(child, 0)
+        for file in (text, counted):
+            file.seek(0)
+        print(text.read(), end="", flush=True)
+        good, bad, seen = json.loads(counted.read() or '[0, 1, {}]')
+        results[True] += good
+        results[False] += bad
+        names.update(seen)
 
 
 def sh(command, ns=None, text=None, env=None, must=True):
