@@ -8,6 +8,8 @@ downloaded and nothing of the machine changes. As root.
 
 usage: package_test.py [CASE...]      cases by a part of their name; last line: N passed, N failed
 """
+import contextlib
+import functools
 import glob
 import gzip
 import hashlib
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -26,7 +29,7 @@ BUILD = TOP + "/build"
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lib import sandbox, systemd  # noqa: E402
+from lib import sandbox, systemd, unit_mail  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/package"
 ROOT = FOLDER + "/root"      # the copy of the file system
@@ -336,15 +339,25 @@ def restart_reload_and_crash_leave_the_rules():
     expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
 
 
+@contextlib.contextmanager
+def drop_in(text):
+    """For the unit danegate.service, which is started inside."""
+    folder = ROOT + "/etc/systemd/system/danegate.service.d"
+    os.makedirs(folder)
+    with open(folder + "/lab.conf", "w", encoding="ascii") as file:
+        file.write(text)
+    try:
+        systemctl("daemon-reload")
+        yield
+    finally:
+        shutil.rmtree(folder)
+        systemctl("daemon-reload")
+
+
 def a_proxy_that_hangs_is_started_anew():
     count = start_service()
     systemctl("stop", "danegate")
-    drop_in = ROOT + "/etc/systemd/system/danegate.service.d"
-    os.makedirs(drop_in)
-    with open(drop_in + "/lab.conf", "w", encoding="ascii") as file:
-        file.write("[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\n")
-    try:
-        systemctl("daemon-reload")
+    with drop_in("[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\n"):
         systemctl("start", "danegate")
         time.sleep(1.5)  # healthy for longer than the period
         before = main_pid()
@@ -352,9 +365,6 @@ def a_proxy_that_hangs_is_started_anew():
             os.kill(before, 19)  # SIGSTOP
             is_started_anew(before)
         expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
-    finally:
-        shutil.rmtree(drop_in)
-        systemctl("daemon-reload")
 
 
 def a_bad_configuration_fails_closed_and_heals_by_itself():
@@ -406,6 +416,22 @@ BOOTED = (the_service_brings_its_rules_and_takes_them_away, restart_reload_and_c
           a_mark_keeps_one_capability_in_the_proxy_alone,
           an_upgrade_restarts_the_proxy_under_its_rules, removal_stops_it)
 booted = None
+
+
+def with_mail(case):
+    """A case of unit_mail.py; the first one that runs makes the stage."""
+    @functools.wraps(case)
+    def run_it():
+        tools.booted = booted
+        if not tools.stage:
+            tools.stage = unit_mail.Stage(tools)
+        case(tools)
+    return run_it
+
+
+tools = types.SimpleNamespace(root=ROOT, stage=None, systemctl=systemctl, becomes=becomes, main_pid=main_pid, facts=facts, ours=ours, sh=sh,
+                              drop_in=drop_in, install=lambda: install_into(booted.run))
+MAIL = tuple(with_mail(case) for case in unit_mail.CASES)
 
 CASES = (control_file_says_who_and_what, every_file_has_its_place, modes_owners_and_sums_are_right,
          the_program_is_hardened_and_stripped, manual_pages_have_no_fault, maintainers_scripts_parse,
@@ -461,6 +487,8 @@ def run_booted(cases):
     try:
         return sum(run(case) for case in cases)
     finally:
+        if tools.stage:
+            tools.stage.stop()
         booted.stop()
 
 
@@ -474,11 +502,12 @@ def main():
     furnish()
     total = len(chosen(CASES))
     passed = sum(run(case) for case in chosen(CASES))
-    if chosen(BOOTED):
-        result = run_booted(chosen(BOOTED))
+    booted_cases = chosen(BOOTED + MAIL)
+    if booted_cases:
+        result = run_booted(booted_cases)
         if result is not None:
             passed += result
-            total += len(chosen(BOOTED))
+            total += len(booted_cases)
     print(f"{passed} passed, {total - passed} failed", flush=True)
     sys.exit(0 if passed == total and total else 1)
 

@@ -41,7 +41,7 @@ def furnish_devices(directory):
 
 class Systemd:
     """root: the copy, with /proc, /dev and /run mounted; changed so that no service of the machine starts in it. Shares the
-    caller's network namespace. Raises RuntimeError if it cannot start."""
+    caller's network namespace. init: its process, as this side numbers it. Raises RuntimeError if it cannot start."""
 
     def __init__(self, root, scratch):
         self.root = root
@@ -65,7 +65,7 @@ class Systemd:
         with open(self._log, "w", encoding="utf-8") as log:
             # pylint: disable-next=consider-using-with
             self._process = subprocess.Popen(["sh", "-c", mounts], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        self._init = None
+        self.init = None
         self._wait_ready()
 
     def _prepare(self):
@@ -93,7 +93,7 @@ class Systemd:
         while time.monotonic() < end and self._process.poll() is None:
             children = self._children()
             if children:
-                self._init = children[0]
+                self.init = children[0]
                 if self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
                     return
             time.sleep(0.05)
@@ -104,7 +104,7 @@ class Systemd:
 
     def run(self, *command):
         """A command as root beside its services."""
-        return _sh("nsenter", "-t", self._init, "-m", "-p", "-u", "-i", "-C", "-r", "-w", *command, must=False)
+        return _sh("nsenter", "-t", self.init, "-m", "-p", "-u", "-i", "-C", "-r", "-w", *command, must=False)
 
     def pids(self, unit):
         """Of the unit's processes, the oldest first, as this side numbers them."""

@@ -30,12 +30,13 @@ ODD = {state: f"198.51.100.{60 + n}" for n, state in enumerate(s for s in STATES
 
 
 class Dns:
-    """Collects records, then serves them. add() must come before start()."""
+    """Collects records, then serves them. add() must come before start(). states: of STATES, the zones that are wanted."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, states=tuple(STATES)):
         self.dir = directory
         os.makedirs(directory, exist_ok=True)
-        self.zones = {name: Zone(f"{name}.lab", state) for name, state in STATES.items()}
+        self.zones = {name: Zone(f"{name}.lab", STATES[name]) for name in states}
+        self.odd = {state: address for state, address in ODD.items() if state in self.zones}
         self.lab = Zone("lab", State())
         self.root = Zone("", State())
         self.lies = []
@@ -69,10 +70,9 @@ class Dns:
         write(path, "\n".join([*lines, *zone.records, *glue]) + "\n")
         return path
 
-    @staticmethod
-    def _server(zone):
+    def _server(self, zone):
         state = zone.name.removesuffix(".lab")
-        return f"ns-{state}.lab" if state in ODD else "ns.lab"
+        return f"ns-{state}.lab" if state in self.odd else "ns.lab"
 
     def _sign(self, zone, glue=()):
         """Returns (signed file, DS record data, base name of the key's files)."""
@@ -100,7 +100,7 @@ class Dns:
 
     def _build(self):
         """Files of all zones: children first, because their parents hold the DS."""
-        for state, address in ODD.items():
+        for state, address in self.odd.items():
             self.lab.records.append(f"ns-{state}.lab. {TTL} IN A {address}")
         for kind, address in (("A", NSD), ("AAAA", NSD6)):
             self.lab.records.append(f"ns.lab. {TTL} IN {kind} {address}")
@@ -135,11 +135,12 @@ class Dns:
         served = self._build()
         write(self.root_hints, f". 3600000 NS ns.lab.\nns.lab. 3600000 A {NSD}\nns.lab. 3600000 AAAA {NSD6}\n")
         os.chmod(self.trust_anchor, 0o644)
-        odd = {f"{state}.lab" for state in ODD}
+        odd = {f"{state}.lab" for state in self.odd}
         self._start_nsd(node, "nsd", [NSD, NSD6], [zone for zone in served if zone[0] not in odd])
-        self._start_nsd(node, "nsd-odd", [NSD_ODD], [zone for zone in served if zone[0] in odd])
-        table = {address: STATES[state].server for state, address in ODD.items()}
-        node.start("odd-dns", "/usr/bin/python3", f"{HERE}/odd_dns.py", NSD_ODD, json.dumps(table))
+        if odd:
+            self._start_nsd(node, "nsd-odd", [NSD_ODD], [zone for zone in served if zone[0] in odd])
+            table = {address: STATES[state].server for state, address in self.odd.items()}
+            node.start("odd-dns", "/usr/bin/python3", f"{HERE}/odd_dns.py", NSD_ODD, json.dumps(table))
         self._start_unbound(node, "honest", [HONEST, HONEST6], validating=True)
         self._start_unbound(node, "lying", [LYING, LYING6], validating=False)
         for label, address in (("nsd", NSD), ("honest", HONEST), ("lying", LYING)):
