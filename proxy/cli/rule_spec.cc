@@ -15,18 +15,6 @@
 namespace danegate::cli {
 namespace {
 
-std::vector<std::string> existing_bridges() {
-  std::vector<std::string> result;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/sys/class/net"), closedir);
-  if (!directory) return result;
-  while (const dirent* entry = readdir(directory.get())) {
-    const std::string name = entry->d_name;
-    if (access(fmt::format("/sys/class/net/{}/bridge", name).c_str(), F_OK) == 0) result.push_back(name);
-  }
-  std::ranges::sort(result);
-  return result;
-}
-
 /// A number needs no entry in the user data base (a container's user, say); a name does.
 std::expected<std::uint32_t, std::string> user_number(const std::string& text) {
   std::uint32_t number = 0;
@@ -86,6 +74,18 @@ std::expected<void, std::string> set_listeners(netfilter::RuleSpec& spec, const 
 }
 
 }  // namespace
+
+std::vector<std::string> existing_bridges() {
+  std::vector<std::string> result;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/sys/class/net"), closedir);
+  if (!directory) return result;
+  while (const dirent* entry = readdir(directory.get())) {
+    const std::string name = entry->d_name;
+    if (access(fmt::format("/sys/class/net/{}/bridge", name).c_str(), F_OK) == 0) result.push_back(name);
+  }
+  std::ranges::sort(result);
+  return result;
+}
 
 std::vector<std::string> bridge_patterns(std::vector<std::string> present) {
   // What Docker, Podman, Kubernetes' CNI, libvirt, LXC, LXD and Incus call theirs: they come and go after the rules are

@@ -15,6 +15,9 @@ namespace danegate::cli {
 /// connections cannot reach).
 std::expected<netfilter::RuleSpec, std::string> rule_spec(const conf::Config& config);
 
+/// Bridges of this machine, by name.
+std::vector<std::string> existing_bridges();
+
 /// Names of interfaces (an iptables wildcard ends in "+") behind which containers and virtual machines of this host
 /// are. `present`: bridges that exist, some perhaps not covered by the customary names.
 std::vector<std::string> bridge_patterns(std::vector<std::string> present);

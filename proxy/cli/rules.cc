@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -93,6 +94,27 @@ std::string_view fate_of_containers(const netfilter::RuleSpec& spec) {
   return "mail of containers and virtual machines behind its bridges passes the proxy by (intercept.fail is \"open\")";
 }
 
+bool is_one(const std::string& name) {
+  std::ifstream file(name);
+  int value = 0;
+  return file >> value && value == 1;
+}
+
+/// With br_netfilter, prerouting sees what comes in by a bridge before the bridge hands it on, and what TPROXY has
+/// found out is lost on that way.
+void note_lossy_bridges(const netfilter::RuleSpec& spec) {
+  const auto bridges = spec.forward && spec.tproxy ? existing_bridges() : std::vector<std::string>();
+  if (bridges.empty()) return;
+  for (const char* table : {"iptables", "ip6tables"}) {
+    const std::string setting = fmt::format("bridge-nf-call-{}", table);
+    if (!is_one("/proc/sys/net/bridge/" + setting)) continue;
+    fmt::print(
+        "note: net.bridge.{} is 1 (Docker sets it): tproxy loses connections that come in by a bridge ({}); if "
+        "intercept.sources are behind one, set it to 0, or use listen.mode \"redirect\"\n",
+        setting, fmt::join(bridges, ", "));
+  }
+}
+
 int print(const netfilter::RuleSpec& spec) {
   fmt::print("{}", netfilter::printed_rules(spec));
   return kOk;
@@ -111,6 +133,7 @@ int check(const netfilter::RuleSpec& spec, const netfilter::Tools& with) {
   check_listeners(spec, *outcome);
   for (const std::string& sentence : outcome->differences) fmt::print("{}\n", sentence);
   if (forwards_packets()) fmt::print("note: this machine forwards packets: {}\n", fate_of_containers(spec));
+  note_lossy_bridges(spec);
   if (!outcome->differences.empty()) return kFailed;
   fmt::print("the rules are in force as configured\n");
   return kOk;

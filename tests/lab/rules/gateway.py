@@ -263,6 +263,19 @@ def older_flow(gate, f, sink, label):
     check(label + ": and leaks nothing", "secret" not in sink.text(), sink.text())
 
 
+def note_on_bridges(gate, label):
+    """Those of a machine with br_netfilter, where there is that module."""
+    if sh("sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=0", GATE, must=False).returncode != 0:
+        return
+    told = "note: net.bridge.bridge-nf-call-iptables is 1 (Docker sets it): tproxy loses connections that come in by a bridge (br-lan)"
+    without_bridge = gate.rules("check", must=None)
+    sh("ip link add br-lan type bridge", GATE)
+    with_bridge = gate.rules("check", must=None)
+    sh("ip link del br-lan", GATE)
+    check(label + ": check notes that tproxy and br_netfilter do not go together", told in with_bridge and "ip6tables" not in with_bridge and "tproxy loses" not in without_bridge,
+          (with_bridge, without_bridge))
+
+
 def bookkeeping(gate, before, label):
     once = gate.saved()
     gate.rules("apply")
@@ -279,6 +292,7 @@ def bookkeeping(gate, before, label):
         said = gate.rules("check", must=1)
         check(label + ": check names src_valid_mark", "martians" in said, said)
         sh("sysctl -qw net.ipv4.conf.all.src_valid_mark=0", GATE)
+        note_on_bridges(gate, label)
         gate.rules("apply")
         check(label + ": apply repairs it", gate.saved() == once)
     gate.rules("remove")
