@@ -10,8 +10,8 @@ import os
 import shutil
 import sys
 
-from rules import bookkeeping, closed, combinations, edge, errors, gateway, host, nft_bookkeeping, redirection, squatting
-from rules.kernel import Server, check, names, results
+from rules import bookkeeping, closed, combinations, edge, errors, gateway, host, neighbours, nft_bookkeeping, redirection, squatting
+from rules.kernel import Server, check, names, results, side_by_side
 
 VARIANTS = os.environ.get("VARIANTS", "nft legacy nftables").split()
 SCOPES = os.environ.get("SCOPES", "output gateway edge").split()
@@ -29,6 +29,7 @@ def output(variant):
         closed.run(lab, sinks)
         squatting.run(lab)
         errors.run(lab)
+        neighbours.run_host(lab)
         if variant == "nft":
             errors.run_two_variants(lab)
         if variant == "nftables":
@@ -49,7 +50,9 @@ def main():
         for variant in VARIANTS if "output" in SCOPES else []:
             output(variant)
         if "gateway" in SCOPES:
-            gateway.run(VARIANTS)
+            for variant in VARIANTS:
+                foreign = "%s, foreign rules" % gateway.BACKENDS[variant]
+                side_by_side([*gateway.parts(variant), lambda: gateway.staged(variant[-1] + "f", foreign, lambda _: neighbours.run_gateway(variant))])
             if set(VARIANTS) == set(gateway.BACKENDS):
                 wrong = combinations.complaints(names)
                 check("every combination that the contract allows has its checks (README.md)", not wrong, wrong)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The MTAs: Debian's packages, fetched and unpacked beside the machine, never installed (they conflict with each other
+"""The MTAs (and ufw): Debian's packages, fetched and unpacked beside the machine, never installed (they conflict with each other
 and with the MTA a machine may have). Libraries that only they need come with them."""
 
 import glob
@@ -20,6 +20,7 @@ WANTED = {
     "dma": ["dma"],
     "swaks": ["swaks"],
     "aiosmtpd": ["python3-aiosmtpd", "python3-attr", "python3-public"],
+    "ufw": ["ufw"],
 }
 
 
@@ -28,11 +29,11 @@ def cache_dir():
     return f"{root}/.cache/lab/debs"
 
 
-def fetch():
+def fetch(wanted=tuple(WANTED)):
     """Outside the room, where there is a network: what is missing of the .debs. Raises RuntimeError."""
     where = cache_dir()
     os.makedirs(where, exist_ok=True)
-    missing = [name for names in WANTED.values() for name in names if not glob.glob(f"{where}/{name}_*.deb")]
+    missing = [name for what in wanted for name in WANTED[what] if not glob.glob(f"{where}/{name}_*.deb")]
     if not missing:
         return
     for attempt in ("with the lists as they are", "with new lists"):
@@ -45,9 +46,9 @@ def fetch():
     raise RuntimeError(f"apt-get download {' '.join(missing)}: {done.stdout}")
 
 
-def unpack(name):
-    """Directory with the package's tree, inside the room."""
-    target = f"{sandbox.ROOM}/packages/{name}"
+def unpack(name, target=None):
+    """Directory with the package's tree, inside the room unless said otherwise."""
+    target = target or f"{sandbox.ROOM}/packages/{name}"
     if not os.path.isdir(target):
         os.makedirs(target)
         for package in WANTED[name]:

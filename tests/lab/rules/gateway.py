@@ -16,7 +16,7 @@ import tempfile
 import time
 
 from .errors import without
-from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, conversation, dial, inside, mail, sh, side_by_side
+from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, conversation, dial, inside, mail, sh
 
 GATE, NET, MTA1, MTA2 = ("dg" + TAG + name for name in ("g", "n", "m", "o"))
 NAMESPACES = (GATE, NET, MTA1, MTA2)
@@ -388,22 +388,22 @@ def rename(suffix):
     GATE, NET, MTA1, MTA2 = NAMESPACES = tuple("dg%s%s%s" % (TAG, name, suffix) for name in "gnmo")
 
 
-def alone(variant, index):
-    """One combination in a process of its own: its text, and the checks of it."""
-    scope, mode = COMBINATIONS[index]
-    rename("%s%d" % (variant[-1], index))
-    print("== gateway, %s, %s, %s" % (BACKENDS[variant], scope, mode))
+def staged(suffix, title, play):
+    """In namespaces of its own, with what listens outside."""
+    rename(suffix)
+    print("== gateway, " + title)
     build()
     sinks = [Server(NET, 0, "0.0.0.0", 25, "220 sink"), Server(NET, 0, "::", 25, "220 sink")]
     try:
-        row(variant, scope, mode, sinks)
+        play(sinks)
     finally:
         for sink in sinks:
             sink.stop()
         clean()
 
 
-def run(variants):
-    """Those of a backend side by side: they wait more than they work."""
-    for variant in variants:
-        side_by_side([lambda index=index: alone(variant, index) for index in range(len(COMBINATIONS))])
+def parts(variant):
+    """Functions for side_by_side(), because they wait more than they work: one for each combination."""
+    for index, (scope, mode) in enumerate(COMBINATIONS):
+        yield lambda index=index, scope=scope, mode=mode: staged(
+            "%s%d" % (variant[-1], index), "%s, %s, %s" % (BACKENDS[variant], scope, mode), lambda sinks: row(variant, scope, mode, sinks))
