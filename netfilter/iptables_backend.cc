@@ -32,6 +32,18 @@ std::string program(Family family, std::optional<Variant> variant, std::string_v
   return name.append(verb);
 }
 
+/// Of the script, in what a restore says: "line 3 failed", "Error occurred at line: 3". 0: none.
+std::size_t line_number(std::string_view errors) {
+  const std::size_t word = errors.find("line");
+  if (word == std::string_view::npos) return 0;
+  const std::size_t digits = errors.find_first_not_of(": ", word + 4);
+  std::size_t number = 0;
+  if (digits != std::string_view::npos) {
+    std::from_chars(errors.data() + digits, errors.data() + errors.size(), number);
+  }
+  return number;
+}
+
 std::string first_line(std::string_view text) {
   return std::string(text.substr(0, text.find('\n')));
 }
@@ -127,24 +139,24 @@ std::string explain_refusal(std::string_view name, std::string_view errors, std:
       message += ' ';
     }
   }
+  if (const std::size_t usage = message.find("Try `"); usage != std::string::npos) message.resize(usage);
   while (message.ends_with(' ')) message.pop_back();
   std::string at;
-  if (const std::size_t found = errors.find("line "); found != std::string_view::npos) {
-    std::size_t number = 0;
-    std::from_chars(errors.data() + found + 5, errors.data() + errors.size(), number);
+  if (const std::size_t number = line_number(errors); number > 0) {
     std::string_view rest = script;
     for (std::size_t line = 1; line < number && !rest.empty(); ++line) {
       const std::size_t end = rest.find('\n');
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
-    if (number > 0) at = fmt::format(" at `{}`", first_line(rest));
+    at = fmt::format(" at `{}`", first_line(rest));
   }
   const bool denied = errors.find("Permission denied") != std::string_view::npos ||
                       errors.find("you must be root") != std::string_view::npos;
   const bool missing = errors.find("No such file") != std::string_view::npos ||
                        errors.find("missing kernel module") != std::string_view::npos ||
                        errors.find("No chain/target/match") != std::string_view::npos ||
-                       errors.find("Table does not exist") != std::string_view::npos;
+                       errors.find("Table does not exist") != std::string_view::npos ||
+                       errors.find("unable to initialize table") != std::string_view::npos;
   const char* hint = denied    ? " (root's CAP_NET_ADMIN is needed)"
                      : missing ? " (does the kernel lack a netfilter module?)"
                                : "";

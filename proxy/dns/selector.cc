@@ -122,7 +122,7 @@ void Selector::watch_root(Engine* engine) {
     if (bad && !complained_) {
       on_notice_(NoticeLevel::Error,
                  fmt::format("the root zone does not validate against {}: {}; everything defers until "
-                             "it does",
+                             "it does (is this machine's clock right?)",
                              settings_.trust_anchor, why));
     }
     if (verdict == Verdict::Validates && complained_) on_notice_(NoticeLevel::Info, "the root zone validates again");

@@ -44,12 +44,21 @@ class Stage:
     def __init__(self, it):
         self.it = it
         node.make_router()
+        self.certificates = pki.Pki(sandbox.ROOM + "/pki", "signed.lab")
+        os.chmod(sandbox.ROOM, 0o755)
         if os.path.exists("/proc/sys/net/bridge"):  # else tproxy loses what comes in by the room's bridges (README.md)
             for name in ("iptables", "ip6tables"):
                 node.sysctl(f"bridge/bridge-nf-call-{name}", 0)
-        certificates = pki.Pki(sandbox.ROOM + "/pki", "signed.lab")
-        os.chmod(sandbox.ROOM, 0o755)
-        dns = zones.Dns(sandbox.ROOM + "/dns-data", ("signed", "plain"))
+        self.nodes = [node.Node("dns", "dns", [zones.NSD, zones.NSD6, zones.HONEST, zones.HONEST6, zones.LYING, zones.LYING6], [zones.HONEST]),
+                      node.Node("evil", "mx", MX, [zones.HONEST], "evil.lab")]
+        self.serve_dns("dns-data")
+        self.peer = Evil(self.nodes[1])
+        self.peer.set(MX, {"cert": self.certificates.peer.chain, "key": self.certificates.peer.key})
+
+    def serve_dns(self, folder, ahead=0):
+        """Again: in the place of what was served before."""
+        dns = zones.Dns(f"{sandbox.ROOM}/{folder}", ("signed", "plain"), ahead)
+        certificates = self.certificates
         for name, zone, tlsa in (("unit", "signed", certificates.peer.tlsa(3, 1, 1)), ("forged", "signed", certificates.evil.tlsa(3, 1, 1)),
                                  ("noproof", "plain", None)):
             host = f"{name}.evil.{zone}.lab"
@@ -58,12 +67,10 @@ class Stage:
             dns.add(host, "AAAA", MX[1])
             if tlsa:
                 dns.add(f"_25._tcp.{host}", "TLSA", tlsa)
-        self.nodes = [node.Node("dns", "dns", [zones.NSD, zones.NSD6, zones.HONEST, zones.HONEST6, zones.LYING, zones.LYING6], [zones.HONEST]),
-                      node.Node("evil", "mx", MX, [zones.HONEST], "evil.lab")]
+        for label in list(self.nodes[0].processes):
+            self.nodes[0].stop(label)
         dns.start(self.nodes[0])
-        self.peer = Evil(self.nodes[1])
-        self.peer.set(MX, {"cert": certificates.peer.chain, "key": certificates.peer.key})
-        shutil.copy(dns.trust_anchor, it.root + "/etc/danegate.lab.key")
+        shutil.copy(dns.trust_anchor, self.it.root + "/etc/danegate.lab.key")
 
     def configure(self, mode="auto", level="may", listen="", intercept=""):
         shutil.copy(self.it.root + "/etc/danegate.lab.key", self.it.root + "/etc/danegate/lab.key")
@@ -279,6 +286,23 @@ def a_stop_drains_and_then_the_rules_go(it):
         client.close()
 
 
+def with_a_wrong_clock_everything_waits_and_the_log_says_why(it):
+    """What the world signs is of ten days after this machine's time, as where the clock stands still or was never set."""
+    it.stage.serve_dns("dns-of-later", ahead=10 * 86400)
+    it.install()
+    for mode, why in (("auto", r"no resolver can be trusted, everything defers: .*signature before inception date"),
+                      ("stub", r"the root zone does not validate against /etc/danegate/lab\.key: .*everything defers until it does \(is this machine's clock right\?\)")):
+        it.stage.configure(mode=mode)
+        it.systemctl("restart", "danegate")
+        it.becomes(["active", "active"])
+        said = node.wait_for("an error event", lambda: events(it, "error"))
+        expect(len(said) == 1 and re.search(why, said[0]), f"{said}")
+        for address in MX:
+            rcpt, _ = sends(address, name="late")
+            expect(rcpt[0] == 451 and "4.4.3" in rcpt[1][0] and "danegate" in rcpt[1][0], f"{mode}: {rcpt}")
+    expect(not arrived(it.stage, "late"), "delivered by DNS that did not validate")
+
+
 def refused(address):
     """Nobody talks to a new connection: refused, or 421 by the proxy."""
     try:
@@ -291,4 +315,5 @@ def refused(address):
 
 CASES = (the_units_deliver_mail_inside_their_sandbox, both_ways_of_dns_work_inside_the_sandbox,
          a_gateway_in_tproxy_mode_with_nftables, who_is_in_the_group_reads_the_status,
-         reload_and_watchdog_leave_the_session_alone, a_stop_drains_and_then_the_rules_go)
+         reload_and_watchdog_leave_the_session_alone, a_stop_drains_and_then_the_rules_go,
+         with_a_wrong_clock_everything_waits_and_the_log_says_why)

@@ -68,6 +68,7 @@ def run_closed(lab, sinks):
             if os.fork() == 0:
                 os.write(write, inside(HOST, MTA, conversation(address, applied, first, (word + "\r\n").encode())).encode())
                 os._exit(0)
+            os.close(told)
             os.read(asked, 1)
             lab.rules("apply")
             os.write(tell, b"1")
@@ -75,13 +76,13 @@ def run_closed(lab, sinks):
             os.wait()
             check("a flow older than apply is cut, %s %s" % (name, address), got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
             check("and leaks nothing", word not in sink.text())
-            for fd in (asked, told, heard, tell, read, write):
+            for fd in (asked, heard, tell, read, write):
                 os.close(fd)
             lab.rules("remove")
 
     lab.rules("apply")
     before = sinks[0].text().count("end eof")
-    inside(HOST, OWN, conversation(NET4, lambda: None, second=b"bulk" * 16, close=True))
+    inside(HOST, OWN, conversation(NET4, lambda: None, b"slow\r\n", b"bulk" * 16, close=True))
     for _ in range(50):
         if sinks[0].text().count("end eof") > before:
             break

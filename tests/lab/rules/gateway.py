@@ -252,12 +252,13 @@ def older_flow(gate, f, sink, label):
     if os.fork() == 0:
         os.write(write, inside(MTA1, 0, conversation(f.sink, applied, b"NOOP\r\n", b"secret\r\n")).encode())
         os._exit(0)
+    os.close(told)
     os.read(asked, 1)
     gate.rules("apply")
     os.write(tell, b"1")
     got = os.read(read, 100).decode()
     os.wait()
-    for fd in (asked, told, heard, tell, read, write):
+    for fd in (asked, heard, tell, read, write):
         os.close(fd)
     check(label + ": a flow older than apply is cut (rule 12)", got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
     check(label + ": and leaks nothing", "secret" not in sink.text(), sink.text())

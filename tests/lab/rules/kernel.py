@@ -217,6 +217,8 @@ class Server:
                         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                         peer.close()
                         os._exit(0)
+                    if b"slow" in data:
+                        time.sleep(1)  # so that the sender has closed, and still has something to say
                     if b"greet" in data:
                         time.sleep(1)
                         peer.sendall(b"again\r\n")
