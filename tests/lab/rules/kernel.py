@@ -104,11 +104,13 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def dial(address, port=25, source=None, patience=2):
+def dial(address, port=25, source=None, patience=2, mark=0):
     """What a client sees: the first line, "refused", "reset" or "timeout"."""
     def run():
         with socket.socket(family(address)) as client:
             client.settimeout(patience)
+            if mark:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
             if source:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 client.bind(source)
@@ -238,10 +240,10 @@ class Server:
         os.unlink(self.log.name)
 
 
-def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", close=False):
+def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", close=False, source=None):
     """Dials, says `first`, waits until told, then says `second`: "eof", "open" or the error."""
     def run():
-        client = socket.create_connection((address, 25), 5)
+        client = socket.create_connection((address, 25), 5, source)
         client.settimeout(3)
         client.recv(100)
         client.sendall(first)

@@ -25,6 +25,11 @@ def run(lab):
         server.stop()
     check("dialling the listener is no redirection", (got := inside(HOST, MTA, dial("127.0.0.1", 10025))) == "direct", got)
 
+    lab.config("mark = 7")
+    lab.rules("apply")
+    for address in (NET4, NET6):
+        check("intercept.mark: whose packets carry it gets out " + address, (got := inside(HOST, 0, dial(address, mark=7))) == "SINK", got)
+        check("intercept.mark: another mark does not help " + address, (got := inside(HOST, 0, dial(address, mark=6))) == address + " 25", got)
     lab.config('uids = ["%d"]' % MTA)
     lab.rules("apply")
     check("uids: the one", (got := inside(HOST, MTA, dial(NET4))) == NET4 + " 25", got)
