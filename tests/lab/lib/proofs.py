@@ -17,11 +17,29 @@ def unit_tests():
     return found
 
 
+def rules_checks():
+    """Strings in the sources of rules_test.py: each check's name is one, or made from one."""
+    found = []
+    for path in [f"{TESTS}/lab/rules_test.py", *glob.glob(f"{TESTS}/lab/rules/*.py")]:
+        with open(path, encoding="utf-8") as file:
+            found += [one or other for one, other in re.findall(r'"([^"\n]+)"|\'([^\'\n]+)\'', file.read())]
+    return found
+
+
+def package_cases():
+    found = set()
+    for path in (f"{TESTS}/lab/package_test.py", f"{TESTS}/lab/quickstart_test.py", f"{TESTS}/lab/lib/unit_mail.py"):
+        with open(path, encoding="utf-8") as file:
+            found |= set(re.findall(r"^def (\w+)\(", file.read(), re.M))
+    return found
+
+
 def complaints(rows):
     """rows: all that there are."""
     with open(f"{TESTS}/README.md", encoding="utf-8") as file:
         table = file.read().partition("<!-- proofs -->")[2].partition("<!-- end of proofs -->")[0]
     lines = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("|")][2:]
+    checks, cases = rules_checks(), package_cases()
     unit, names = unit_tests(), {row.name for row in rows} | {f"{row.file}:{row.name}" for row in rows}
     wrong = ["tests/README.md: no table of proofs"] if not lines else []
     for line, proofs in lines:
@@ -30,6 +48,8 @@ def complaints(rows):
             wrong.append(f"tests/README.md: no test for {line.strip()!r}")
         for test in tests:
             there = os.path.exists(f"{TESTS}/fuzz/{test[5:]}_fuzz.cc") if test.startswith("fuzz_") else \
+                any(test[7:] in check for check in checks) if test.startswith("rules: ") else \
+                test[9:] in cases if test.startswith("package: ") else \
                 test in unit if "." in test else bool(fnmatch.filter(names, test))
             if not there:
                 wrong.append(f"tests/README.md: there is no test {test!r} ({line.strip()})")
