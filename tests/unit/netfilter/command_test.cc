@@ -59,6 +59,13 @@ TEST(ExplainRefusal, OneSentence) {
        "netfilter module?)"},
       {"legacy names the line of COMMIT", "iptables-restore: line 4 failed\n",
        "iptables-restore refused the rules at `COMMIT`: iptables-restore: line 4 failed"},
+      {"legacy lacks the table, and explains itself",
+       "ip6tables-restore v1.8.9 (legacy): ip6tables-restore: unable to initialize table 'nat'\n\nError occurred at "
+       "line: "
+       "1\nTry `ip6tables-restore -h' or 'ip6tables-restore --help' for more information.\n",
+       "iptables-restore refused the rules at `*filter`: ip6tables-restore v1.8.9 (legacy): ip6tables-restore: unable "
+       "to "
+       "initialize table 'nat' Error occurred at line: 1 (does the kernel lack a netfilter module?)"},
       {"no privilege", "Fatal: can't open lock file /run/xtables.lock: Permission denied\n",
        "iptables-restore refused the rules: Fatal: can't open lock file /run/xtables.lock: Permission denied (root's "
        "CAP_NET_ADMIN is needed)"},
