@@ -155,6 +155,7 @@ def locked_up(it):
     expect(open_to_root == ["/var/tmp", "/run/danegate"], f"can be written: {open_to_root}")
     devices = it.sh(*inside, "ls", "/dev").stdout.split()
     expect("null" in devices and not {"mem", "vda", "sda", "kvm", "net"} & set(devices), f"{devices}")
+    expect(os.stat(f"/proc/{pid}/root/dev").st_dev != os.stat(it.root + "/dev").st_dev, "no /dev of its own")
     visible = [name for name in it.sh(*inside, "ls", "/proc").stdout.split() if not name.isdigit() and name not in ("self", "thread-self")]
     expect(not visible, f"in /proc: {visible}")
     for kind in ("mnt", "ipc"):
