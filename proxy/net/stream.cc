@@ -191,6 +191,11 @@ bool Stream::quiet() {
   return recv(fd_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+void Stream::acknowledge() const {
+  // Not sticky (tcp(7)): the kernel goes back to delaying at our next write.
+  if (fd_ >= 0) set_option(fd_, IPPROTO_TCP, TCP_QUICKACK, 1);
+}
+
 void Stream::finish() {
   finishing_ = true;
   flush();

@@ -54,6 +54,9 @@ class Stream {
   void set_read_limit(std::size_t octets) { read_limit_ = octets; }
   /// Nothing waits to be read, neither in input() nor in the socket, and the connection has not ended.
   bool quiet();
+  /// Acknowledges what was read now. Nagle's algorithm (RFC 1122 section 4.2.3.4) lets the other side hold back what it
+  /// writes next until then, and an acknowledgement with nothing of ours to ride on is delayed by 40 ms.
+  void acknowledge() const;
   /// No more octets from us; the peer sees the end of the stream when the rest of output() has gone.
   void finish();
   /// The peer gets RST: it must not take what it has for complete.

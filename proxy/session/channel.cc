@@ -37,8 +37,12 @@ smtp::ReplyParser::Limits reply_limits(std::size_t line_limit) {
 Channel::Channel(std::unique_ptr<PeerLink> link, std::size_t line_limit)
     : link_(std::move(link)), parser_(reply_limits(line_limit)) {}
 
-void Channel::issue(PeerCommand command, std::string line) {
+void Channel::queue(PeerCommand command, std::string line) {
   waiting_.emplace_back(command, std::move(line));
+}
+
+void Channel::issue(PeerCommand command, std::string line) {
+  queue(command, std::move(line));
   send_waiting();
 }
 
@@ -80,7 +84,10 @@ std::expected<std::optional<Channel::Answered>, std::string> Channel::next() {
   send_waiting();
   while (true) {
     const std::string_view octets = net::front(link_->input());
-    if (octets.empty()) return std::nullopt;
+    if (octets.empty()) {
+      if (!outstanding_.empty()) link_->acknowledge();
+      return std::nullopt;
+    }
     const auto progress = parser_.feed(octets);
     if (!progress) return std::unexpected(fmt::format("reply not understood: {}", smtp::describe(progress.error())));
     net::drain(link_->input(), progress->consumed);

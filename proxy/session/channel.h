@@ -55,7 +55,9 @@ class Channel {
 
   PeerLink& link() { return *link_; }
 
-  /// `line` without its line end.
+  /// `line` without its line end. It goes out together with the next that is issued.
+  void queue(PeerCommand command, std::string line);
+  /// Sends it as soon as may be.
   void issue(PeerCommand command, std::string line);
   /// A reply is due that no command asked for: the greeting, or the one behind the end of data.
   void expect(PeerCommand command) { outstanding_.push_back(command); }

@@ -45,6 +45,7 @@ void Session::on_content() {
     channel_->link().send(content->small);
     content->small.clear();
   }
+  if (moved) client_->acknowledge();  // its end of data may be in a write of its own
   // What is only read to be dropped is bounded in time as a whole: its alarm was set with the verdict.
   if (moved && !content->verdict) wait(config_->timeouts.data);
 }

@@ -77,6 +77,10 @@ void ClientLink::send(std::string_view octets) {
   stream_->flush();
 }
 
+void ClientLink::acknowledge() {
+  if (stream_) stream_->acknowledge();
+}
+
 void ClientLink::want_input(bool wanted) {
   if (stream_) stream_->want_input(wanted);
 }
@@ -112,6 +116,10 @@ void TcpPeerLink::send(std::string_view octets) {
     net::append(stream_->output(), octets);
   }
   stream_->flush();
+}
+
+void TcpPeerLink::acknowledge() {
+  if (stream_) stream_->acknowledge();
 }
 
 void TcpPeerLink::want_input(bool wanted) {
@@ -170,10 +178,14 @@ void TcpPeerLink::on_input() {
 
 void TcpPeerLink::handshake() {
   const auto progress = tls_->handshake();
+  const bool answered = net::length(stream_->output()) > 0;
   stream_->flush();
   stream_->want_input(true);
   if (!progress) return events_->on_tls(std::unexpected(progress.error()));
-  if (*progress == tls::ClientChannel::Handshake::InProgress) return;
+  if (*progress == tls::ClientChannel::Handshake::InProgress) {
+    if (!answered) stream_->acknowledge();  // a part of the peer's flight
+    return;
+  }
   handshaking_ = false;
   // What came together with the peer's last flight (tickets) is read in a turn of its own.
   if (net::length(stream_->input()) > 0 || tls_->pending()) later_.set(std::chrono::milliseconds(0));
@@ -192,7 +204,9 @@ void TcpPeerLink::decrypt() {
   } else if (tls_->pending()) {
     later_.set(std::chrono::milliseconds(0));
   }
-  if (net::length(plain_.get()) > before) events_->on_input();
+  if (net::length(plain_.get()) > before) return events_->on_input();
+  // A part of a record, or the tickets that precede the reply to what went out with our Finished.
+  stream_->acknowledge();
 }
 
 void TcpPeerLink::fail_later(std::string why) {

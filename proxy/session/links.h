@@ -53,6 +53,7 @@ class ClientLink final : public Link, private net::StreamHandler {
   evbuffer* input() override { return stream_->input(); }
   void send(std::string_view octets) override;
   std::size_t backlog() const override { return stream_ ? net::length(stream_->output()) : 0; }
+  void acknowledge() override;
   void want_input(bool wanted) override;
   void close() override;
   void abort() override;
@@ -80,6 +81,7 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   evbuffer* input() override;
   void send(std::string_view octets) override;
   std::size_t backlog() const override { return stream_ ? net::length(stream_->output()) : 0; }
+  void acknowledge() override;
   void want_input(bool wanted) override;
   void close() override;
   void abort() override;

@@ -32,6 +32,8 @@ class Link {
   virtual void send(std::string_view octets) = 0;
   /// Octets accepted by send() that the network has not taken yet, TLS overhead included.
   virtual std::size_t backlog() const = 0;
+  /// What has come so far asks for no answer, and more is due: the other side may be waiting for TCP's acknowledgement.
+  virtual void acknowledge() {}
   /// Back-pressure: reading pauses while it is false.
   virtual void want_input(bool wanted) = 0;
   /// Ends the connection after what was sent; the link is of no further use.

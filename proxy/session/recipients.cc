@@ -299,8 +299,8 @@ void Session::submit(Recipient recipient) {
     return become_idle();
   }
   if (!transaction.mail_sent) {
-    if (channel_->dirty) channel_->issue(PeerCommand::Rset, "RSET");
-    channel_->issue(PeerCommand::Mail, mail_command());
+    if (channel_->dirty) channel_->queue(PeerCommand::Rset, "RSET");
+    channel_->queue(PeerCommand::Mail, mail_command());
     channel_->dirty = true;
     transaction.mail_sent = true;
     ++channel_->deliveries;

@@ -250,7 +250,7 @@ void Session::pass_mail() {
     return reject_command(550, "5.6.7", "the relay does not offer SMTPUTF8, which this address needs");
   }
   // One without an accepted recipient may have gone before, which the relay has not forgotten.
-  if (channel_->dirty) channel_->issue(PeerCommand::Rset, "RSET");
+  if (channel_->dirty) channel_->queue(PeerCommand::Rset, "RSET");
   channel_->dirty = true;
   transaction_->mail_sent = true;
   pass(smtp::Verb::Mail, PeerCommand::Mail, line_of("MAIL FROM", mail));

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -223,6 +225,33 @@ TEST(Connect, AbortIsAReset) {
   char octet = 0;
   EXPECT_EQ(read(server.accepted, &octet, 1), -1);
   EXPECT_EQ(errno, ECONNRESET);
+}
+
+// By the kernel's own word, not by a clock: it says 0 while it would delay an acknowledgement.
+TEST(Connect, AcknowledgementsAreNotDelayedWhenAskedFor) {
+  EventLoop loop;
+  Server server(loop);
+  ASSERT_TRUE(server.listener);
+  Recorder recorder(loop);
+  Stream client(loop, server.address, std::nullopt, 0, recorder);
+  while (server.accepted < 0) {
+    Timer turn(loop, [&loop] { loop.stop(); });
+    turn.set(std::chrono::milliseconds(0));
+    loop.run();
+  }
+  const int fd = std::exchange(server.accepted, -1);
+  const Stream accepted(loop, fd, recorder);
+  int value = 0;
+  ASSERT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &value, sizeof value), 0);
+  socklen_t size = sizeof value;
+  ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &value, &size), 0);
+  ASSERT_EQ(value, 0);
+  accepted.acknowledge();
+  ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &value, &size), 0);
+  EXPECT_EQ(value, 1);
+  // Nor does Nagle's algorithm hold back our own words.
+  ASSERT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
+  EXPECT_EQ(value, 1);
 }
 
 TEST(ListenerTest, ABusyPortIsSaidAndWhatToDo) {

@@ -18,6 +18,7 @@ class ClientLink final : public Link {
   ~ClientLink() override { wire_.alive = false; }
   evbuffer* input() override { return wire_.input.get(); }
   void send(std::string_view octets) override { wire_.sent += octets; }
+  void acknowledge() override { ++wire_.acknowledged; }
   std::size_t backlog() const override { return wire_.sent.size() - wire_.taken; }
   void want_input(bool wanted) override { wire_.wants = wanted; }
   void close() override { wire_.closed = true; }

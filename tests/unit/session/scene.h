@@ -31,6 +31,7 @@ struct Wire {
   std::size_t taken = 0;  ///< of `sent`
   bool stalled = false;   ///< the other side takes nothing
   bool wants = true;
+  int acknowledged = 0;
   bool alive = true;  ///< the session still has the link
   bool closed = false;
   bool aborted = false;

@@ -178,6 +178,14 @@ TEST_F(ContentPhase, BackPressure) {
   EXPECT_EQ(octets_behind_data(peer), whole + ".\r\n");
 }
 
+TEST_F(ContentPhase, APartIsAcknowledged) {
+  auto scene = in_content();
+  scene->exchange("body\r\n");
+  EXPECT_EQ(scene->client().acknowledged, 1) << "the client may hold back its end of data until then";
+  EXPECT_EQ(scene->exchange(".\r\n"), kQueued);
+  EXPECT_EQ(scene->client().acknowledged, 1) << "the reply carries it";
+}
+
 TEST_F(ContentPhase, TimeOuts) {
   auto client = in_content();  // the client says nothing for timeouts.data
   client->exchange("secret\r\n");
