@@ -18,7 +18,21 @@ namespace danegate::net {
 namespace {
 
 /// One read takes at most this much: a fast sender must not starve the other sessions of the worker.
-constexpr std::size_t kReadChunk = 64 * 1024;
+constexpr std::size_t kLargestRead = 64 * 1024;
+constexpr std::size_t kSmallestRead = 16 * 1024;  // given back as soon as it is used
+
+/// read(2) to the end of `buffer`, into one piece. Not evbuffer_read(): it takes no more than 4 KiB in a call, so that
+/// content would go out in quarters of TLS records, each with its own system calls.
+ssize_t read_into(evbuffer* buffer, int fd, std::size_t most) {
+  evbuffer_iovec room{};
+  if (evbuffer_reserve_space(buffer, static_cast<ev_ssize_t>(most), &room, 1) != 1) throw std::bad_alloc();
+  const ssize_t got = read(fd, room.iov_base, std::min(room.iov_len, most));
+  const int error = errno;
+  room.iov_len = got > 0 ? static_cast<std::size_t>(got) : 0;
+  if (evbuffer_commit_space(buffer, &room, 1) != 0) throw std::bad_alloc();
+  errno = error;
+  return got;
+}
 
 void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
@@ -57,7 +71,12 @@ int open_socket(const Endpoint& destination, const std::optional<dane::IpAddress
 }  // namespace
 
 Stream::Stream(EventLoop& loop, int fd, StreamHandler& handler)
-    : loop_(loop), handler_(&handler), fd_(fd), input_(make_buffer()), output_(make_buffer()) {
+    : loop_(loop),
+      handler_(&handler),
+      fd_(fd),
+      next_read_(kSmallestRead),
+      input_(make_buffer()),
+      output_(make_buffer()) {
   set_option(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
   arm();
 }
@@ -68,6 +87,7 @@ Stream::Stream(EventLoop& loop, const Endpoint& destination, const std::optional
       handler_(&handler),
       fd_(open_socket(destination, source, mark, transparent)),
       connecting_(true),
+      next_read_(kSmallestRead),
       input_(make_buffer()),
       output_(make_buffer()) {
   sockaddr_storage storage{};
@@ -146,8 +166,11 @@ void Stream::read_some() {
   const std::size_t held = length(input_.get());
   const std::size_t room = read_limit_ > held ? read_limit_ - held : 0;
   if (room == 0) return arm();
-  const int got = evbuffer_read(input_.get(), fd_, static_cast<int>(std::min(room, kReadChunk)));
+  const std::size_t most = std::min(room, next_read_);
+  const ssize_t got = read_into(input_.get(), fd_, most);
   if (got > 0) {
+    // Bulk is told by reads that fill their room; short ones give the memory back.
+    next_read_ = static_cast<std::size_t>(got) == most ? std::min(4 * next_read_, kLargestRead) : kSmallestRead;
     arm();
     return handler_->on_input();
   }
@@ -192,8 +215,8 @@ bool Stream::quiet() {
 }
 
 void Stream::acknowledge() const {
-  // Not sticky (tcp(7)): the kernel goes back to delaying at our next write.
-  if (fd_ >= 0) set_option(fd_, IPPROTO_TCP, TCP_QUICKACK, 1);
+  // Not sticky (tcp(7)): the kernel goes back to delaying at our next write. Bulk it acknowledges by itself.
+  if (fd_ >= 0 && next_read_ == kSmallestRead) set_option(fd_, IPPROTO_TCP, TCP_QUICKACK, 1);
 }
 
 void Stream::finish() {

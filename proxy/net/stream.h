@@ -81,6 +81,7 @@ class Stream {
   bool wanted_ = true;
   bool finishing_ = false;
   std::size_t read_limit_ = 256 * 1024;
+  std::size_t next_read_;  ///< octets to have room for
   BufferHandle input_;
   BufferHandle output_;
 };

@@ -60,6 +60,10 @@ void Channel::send_waiting() {
   if (!group.empty()) link_->send(group);
 }
 
+void Channel::leave() {
+  busy() ? link_->close() : link_->part("QUIT\r\n");
+}
+
 void Channel::set_content_open(bool open) {
   content_open_ = open;
   early_ = !open && peer_has_begun();
@@ -85,7 +89,8 @@ std::expected<std::optional<Channel::Answered>, std::string> Channel::next() {
   while (true) {
     const std::string_view octets = net::front(link_->input());
     if (octets.empty()) {
-      if (!outstanding_.empty()) link_->acknowledge();
+      // While content is due from us, it carries the acknowledgement.
+      if (!outstanding_.empty() && !content_open_) link_->acknowledge();
       return std::nullopt;
     }
     const auto progress = parser_.feed(octets);

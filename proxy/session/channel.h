@@ -63,6 +63,8 @@ class Channel {
   void expect(PeerCommand command) { outstanding_.push_back(command); }
   /// Commands not sent yet are forgotten (lockstep, after a refusal that makes them pointless).
   void forget_waiting() { waiting_.clear(); }
+  /// Ends it, with QUIT unless the peer is still to answer something.
+  void leave();
   bool busy() const { return !outstanding_.empty() || !waiting_.empty(); }
 
   struct Answered {

@@ -8,8 +8,9 @@ namespace danegate::session {
 
 namespace {
 
-/// Runs shorter than this are gathered; longer ones go out as they lie in the input.
-constexpr std::size_t kSmallRun = 4 * 1024;
+/// Runs are gathered up to a TLS record, so that a small message and its end of data are one; longer ones go out as
+/// they lie in the input.
+constexpr std::size_t kGathered = 16 * 1024;
 
 }  // namespace
 
@@ -51,7 +52,7 @@ void Session::on_content() {
 }
 
 void Session::write_content(Content& content, std::string_view octets) {
-  if (octets.size() < kSmallRun && content.small.size() + octets.size() <= 4 * kSmallRun) {
+  if (content.small.size() + octets.size() <= kGathered) {
     content.small += octets;
     return;
   }

@@ -108,14 +108,25 @@ evbuffer* TcpPeerLink::input() {
   return plain_ ? plain_.get() : stream_->input();
 }
 
-void TcpPeerLink::send(std::string_view octets) {
-  if (!stream_ || octets.empty()) return;
-  if (tls_) {
-    if (const auto written = tls_->write(octets); !written) return fail_later(written.error().why);
-  } else {
+bool TcpPeerLink::write(std::string_view octets) {
+  if (!stream_ || octets.empty()) return false;
+  if (!tls_) {
     net::append(stream_->output(), octets);
+  } else if (const auto written = tls_->write(octets); !written) {
+    fail_later(written.error().why);
+    return false;
   }
-  stream_->flush();
+  return true;
+}
+
+void TcpPeerLink::send(std::string_view octets) {
+  if (write(octets)) stream_->flush();
+}
+
+/// In one write with close_notify.
+void TcpPeerLink::part(std::string_view farewell) {
+  write(farewell);
+  close();
 }
 
 void TcpPeerLink::acknowledge() {
@@ -178,22 +189,22 @@ void TcpPeerLink::on_input() {
 
 void TcpPeerLink::handshake() {
   const auto progress = tls_->handshake();
-  const bool answered = net::length(stream_->output()) > 0;
-  stream_->flush();
   stream_->want_input(true);
-  if (!progress) return events_->on_tls(std::unexpected(progress.error()));
-  if (*progress == tls::ClientChannel::Handshake::InProgress) {
-    if (!answered) stream_->acknowledge();  // a part of the peer's flight
-    return;
+  if (progress && *progress == tls::ClientChannel::Handshake::Done) {
+    handshaking_ = false;
+    // Our Finished goes out together with what is said behind it, or else in a turn of its own; and so is read what
+    // came together with the peer's last flight (tickets).
+    later_.set(std::chrono::milliseconds(0));
+    return events_->on_tls(TlsOutcome{tls_->chain(), tls_->info()});
   }
-  handshaking_ = false;
-  // What came together with the peer's last flight (tickets) is read in a turn of its own.
-  if (net::length(stream_->input()) > 0 || tls_->pending()) later_.set(std::chrono::milliseconds(0));
-  events_->on_tls(TlsOutcome{tls_->chain(), tls_->info()});
+  if (net::length(stream_->output()) == 0) stream_->acknowledge();  // a part of the peer's flight
+  stream_->flush();
+  if (!progress) events_->on_tls(std::unexpected(progress.error()));
 }
 
 void TcpPeerLink::decrypt() {
   const std::size_t before = net::length(plain_.get());
+  const bool heard = net::length(stream_->input()) > 0;
   const auto state = tls_->read(plain_.get(), before + kPlainChunk);
   stream_->flush();  // a KeyUpdate is answered inside read
   stream_->want_input(true);
@@ -206,7 +217,7 @@ void TcpPeerLink::decrypt() {
   }
   if (net::length(plain_.get()) > before) return events_->on_input();
   // A part of a record, or the tickets that precede the reply to what went out with our Finished.
-  stream_->acknowledge();
+  if (heard) stream_->acknowledge();
 }
 
 void TcpPeerLink::fail_later(std::string why) {

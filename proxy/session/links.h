@@ -85,6 +85,7 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   void want_input(bool wanted) override;
   void close() override;
   void abort() override;
+  void part(std::string_view farewell) override;
   void set_events(PeerEvents& events) override { events_ = &events; }
   bool quiet() override;
   void offer(tls::ResumableSession session) override { offered_ = std::move(session); }
@@ -96,6 +97,8 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   void on_input() override;
   void on_drained() override { events_->on_drained(); }
   void on_closed(const std::string& why, bool orderly) override;
+  /// Into the output; false: nothing to flush.
+  bool write(std::string_view octets);
   void handshake();
   void decrypt();
   void on_later();

@@ -179,8 +179,7 @@ void Session::release_channel() {
   ChannelPool* const pool = environment_.pool();
   const Route route{info_.original_destination, info_.address.address};
   if (!pool || !pool->park(channel_, route, config_->pool)) {
-    if (!channel_->busy()) channel_->link().send("QUIT\r\n");
-    channel_->link().close();
+    channel_->leave();
   }
   forget_channel();
 }

@@ -163,9 +163,7 @@ std::unique_ptr<ChannelPool::Entry> ChannelPool::extract(Entry& entry) {
 void ChannelPool::drop(Entry& entry, std::atomic<std::uint64_t>& why) {
   const auto gone = extract(entry);
   why.fetch_add(1, std::memory_order_relaxed);
-  Channel& channel = gone->channel();
-  if (!channel.busy()) channel.link().send("QUIT\r\n");
-  channel.link().close();
+  gone->channel().leave();
 }
 
 std::unique_ptr<Channel> ChannelPool::take(const PoolKey& key, const std::function<bool(const Channel&)>& fits) {

@@ -76,6 +76,11 @@ class PeerLink : public Link {
  public:
   /// Events go here from now on: a channel changes hands between phases.
   virtual void set_events(PeerEvents& events) = 0;
+  /// close(), with these as our last words.
+  virtual void part(std::string_view farewell) {
+    send(farewell);
+    close();
+  }
   /// Nothing has come that input() does not show, not even to the socket, nor is this the end of the connection.
   virtual bool quiet() { return net::length(input()) == 0; }
   /// Before start_tls(): the peer may resume this.

@@ -316,8 +316,7 @@ void Securing::fail(Reason reason, std::string why, std::optional<smtp::Reply> p
                         .lacks_smtputf8 = lacks_smtputf8_,
                         .reported = false,
                         .identity = channel_->identity};
-  if (state_ == State::Talking && !channel_->busy()) channel_->link().send("QUIT\r\n");
-  channel_->link().close();
+  state_ == State::Talking ? channel_->leave() : channel_->link().close();
   channel_.reset();
   remember(failure);
   failures_.push_back(std::move(failure));

@@ -94,6 +94,17 @@ TEST_F(StreamTest, ReadsNoMoreThanItsLimit) {
   EXPECT_EQ(all_of_input(), "abcdef");
 }
 
+TEST_F(StreamTest, BulkIsReadInLargePieces) {
+  const std::string bulk(100 * 1024, 'b');
+  ASSERT_EQ(write(other_, bulk.data(), bulk.size()), static_cast<ssize_t>(bulk.size()));
+  std::string pieces;
+  for (std::size_t held = 0; held < bulk.size(); held = length(stream_->input())) {
+    loop_.run();
+    pieces += std::to_string((length(stream_->input()) - held) / 1024) + " ";
+  }
+  EXPECT_EQ(pieces, "16 64 20 ");
+}
+
 TEST_F(StreamTest, PausedStreamsDoNotRead) {
   stream_->want_input(false);
   ASSERT_EQ(write(other_, "x", 1), 1);

@@ -61,6 +61,15 @@ TEST_F(ChannelTest, WhatIsQueuedGoesInOneWrite) {
   EXPECT_EQ(wire_.writes, Writes{"RSET\r\nMAIL FROM:<s@x>\r\nRCPT TO:<r@x>\r\n"});
 }
 
+TEST_F(ChannelTest, LeavesWithQuitUnlessAReplyIsDue) {
+  channel_.leave();
+  EXPECT_EQ(wire_.writes, Writes{"QUIT\r\n"});
+  wire_.writes.clear();
+  channel_.expect(PeerCommand::EndOfData);
+  channel_.leave();
+  EXPECT_EQ(wire_.writes, Writes{});
+}
+
 TEST_F(ChannelTest, LockstepWithoutPipelining) {
   begin_transaction();
   EXPECT_EQ(wire_.writes, Writes{"RSET\r\n"});

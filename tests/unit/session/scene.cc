@@ -33,7 +33,10 @@ class FakePeerLink final : public PeerLink {
   explicit FakePeerLink(Connection& connection) : connection_(connection) {}
   ~FakePeerLink() override { wire().alive = false; }
   evbuffer* input() override { return wire().input.get(); }
-  void send(std::string_view octets) override { wire().sent += octets; }
+  void send(std::string_view octets) override {
+    wire().sent += octets;
+    ++wire().writes;
+  }
   std::size_t backlog() const override { return connection_.wire.sent.size() - connection_.wire.taken; }
   void want_input(bool wanted) override { wire().wants = wanted; }
   void close() override {

@@ -32,6 +32,7 @@ struct Wire {
   bool stalled = false;   ///< the other side takes nothing
   bool wants = true;
   int acknowledged = 0;
+  int writes = 0;
   bool alive = true;  ///< the session still has the link
   bool closed = false;
   bool aborted = false;

@@ -178,6 +178,15 @@ TEST_F(ContentPhase, BackPressure) {
   EXPECT_EQ(octets_behind_data(peer), whole + ".\r\n");
 }
 
+TEST_F(ContentPhase, ASmallMessageAndItsEndAreOneWrite) {
+  auto scene = in_content();
+  const int before = scene->connection(0).wire.writes;
+  std::string message;
+  while (message.size() < 8000) message += "0123456789abcdef0123456789\r\n";
+  scene->exchange(message + ".\r\n");
+  EXPECT_EQ(scene->connection(0).wire.writes, before + 1);
+}
+
 TEST_F(ContentPhase, APartIsAcknowledged) {
   auto scene = in_content();
   scene->exchange("body\r\n");
