@@ -221,6 +221,7 @@ void Stream::acknowledge() const {
 
 void Stream::finish() {
   finishing_ = true;
+  if (fd_ >= 0) set_option(fd_, IPPROTO_TCP, TCP_CORK, 1);  // until shutdown()
   flush();
 }
 

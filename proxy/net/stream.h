@@ -57,7 +57,10 @@ class Stream {
   /// Acknowledges what was read now. Nagle's algorithm (RFC 1122 section 4.2.3.4) lets the other side hold back what it
   /// writes next until then, and an acknowledgement with nothing of ours to ride on is delayed by 40 ms.
   void acknowledge() const;
-  /// No more octets from us; the peer sees the end of the stream when the rest of output() has gone.
+  /// No more octets from us; the peer sees the end of the stream when the rest of output() has gone, together with the
+  /// last of it. Were they apart, a server that hangs up between them would leave the connection's entry in conntrack
+  /// in a state (RST and no FIN) in which the next one from the same port, perhaps our client's, is not taken for new,
+  /// and so not redirected but refused.
   void finish();
   /// The peer gets RST: it must not take what it has for complete.
   void abort() const;

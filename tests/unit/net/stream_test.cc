@@ -4,8 +4,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -236,6 +236,34 @@ TEST(Connect, AbortIsAReset) {
   char octet = 0;
   EXPECT_EQ(read(server.accepted, &octet, 1), -1);
   EXPECT_EQ(errno, ECONNRESET);
+}
+
+std::uint32_t segments_received(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+  return info.tcpi_segs_in;
+}
+
+TEST(Connect, TheEndGoesInOneSegmentWithTheLastWords) {
+  EventLoop loop;
+  Server server(loop);
+  ASSERT_TRUE(server.listener);
+  Recorder recorder(loop);
+  Stream stream(loop, server.address, std::nullopt, 0, recorder);
+  while (recorder.told.empty() || server.accepted < 0) {
+    Timer turn(loop, [&loop] { loop.stop(); });
+    turn.set(std::chrono::milliseconds(0));
+    loop.run();
+  }
+  const std::uint32_t before = segments_received(server.accepted);
+  append(stream.output(), "QUIT\r\n");
+  stream.finish();
+  fcntl(server.accepted, F_SETFL, 0);  // wait for it
+  std::array<char, 16> octets{};
+  EXPECT_EQ(read(server.accepted, octets.data(), octets.size()), 6);
+  EXPECT_EQ(read(server.accepted, octets.data(), octets.size()), 0);
+  EXPECT_EQ(segments_received(server.accepted), before + 1);
 }
 
 // By the kernel's own word, not by a clock: it says 0 while it would delay an acknowledgement.
