@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Scope output: what is refused (security.md rules 12 and 13)."""
-import os
 import socket
 import time
 
 from .host import BOX, HOST, HUB4, NET4, NET6
-from .kernel import MTA, OWN, Server, check, conversation, dial, family, inside, sh
+from .kernel import MTA, OWN, Server, check, conversation, dial, family, flow_across, inside, sh
 
 
 def slammed(address, source):
@@ -43,26 +42,8 @@ def run_older_inbound(lab):
     """Rule 12: a connection that came in from a port of the intercepted number before the rules did."""
     lab.config("ports = [25, 26]")  # the other one's connections of before may still be remembered
     server = Server(HOST, 0, "172.30.0.1", 25, "LOCAL")
-    asked, told = os.pipe()
-    heard, tell = os.pipe()
-    read, write = os.pipe()
-
-    def applied():
-        os.write(told, b"1")
-        os.read(heard, 1)
-
-    if os.fork() == 0:
-        os.write(write, inside(BOX, 0, conversation("172.30.0.1", applied, b"one\r\n", b"greet\r\n", source=("172.30.0.2", 26))).encode())
-        os._exit(0)
-    os.close(told)
-    os.read(asked, 1)
-    lab.rules("apply")
-    os.write(tell, b"1")
-    got = os.read(read, 100).decode()
-    os.wait()
+    got = flow_across(BOX, 0, "172.30.0.1", lambda: lab.rules("apply"), second=b"greet\r\n", source=("172.30.0.2", 26))
     check("an older connection to a service here, from an intercepted port, goes on (rule 12)", got == "open", got)
-    for fd in (asked, heard, tell, read, write):
-        os.close(fd)
     lab.config("")
     lab.rules("remove")
     server.stop()
@@ -107,32 +88,13 @@ def run_closed(lab, sinks):
     check("check names the lost redirection", "danegate-redirect: missing" in lab.rules("check", must=1))
     lab.rules("remove")
 
-    def applied():
-        # This child is inside `host` and MTA: the parent applies.
-        os.write(told, b"1")
-        os.read(heard, 1)
-        if first.startswith(b"greet"):
-            time.sleep(1.2)  # the peer speaks a second after it
-
-    for name, first in (("our packet first", b"one\r\n"), ("the peer's packet first", b"greet\r\n")):
+    # the peer's packet comes a second after it was greeted
+    for name, first, pause in (("our packet first", b"one\r\n", 0), ("the peer's packet first", b"greet\r\n", 1.2)):
         for address, sink in ((NET4, sinks[0]), (NET6, sinks[1])):
-            asked, told = os.pipe()
-            heard, tell = os.pipe()
             word = "secret-%s-%s" % (name[0], address)
-            read, write = os.pipe()
-            if os.fork() == 0:
-                os.write(write, inside(HOST, MTA, conversation(address, applied, first, (word + "\r\n").encode())).encode())
-                os._exit(0)
-            os.close(told)
-            os.read(asked, 1)
-            lab.rules("apply")
-            os.write(tell, b"1")
-            got = os.read(read, 100).decode()
-            os.wait()
+            got = flow_across(HOST, MTA, address, lambda: lab.rules("apply"), first, (word + "\r\n").encode(), pause)
             check("a flow older than apply is cut, %s %s" % (name, address), got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
             check("and leaks nothing", word not in sink.text())
-            for fd in (asked, heard, tell, read, write):
-                os.close(fd)
             lab.rules("remove")
 
     lab.rules("apply")

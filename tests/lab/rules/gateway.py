@@ -16,7 +16,7 @@ import tempfile
 import time
 
 from .errors import without
-from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, conversation, dial, inside, mail, sh
+from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, dial, flow_across, inside, mail, sh
 
 GATE, NET, MTA1, MTA2 = ("dg" + TAG + name for name in ("g", "n", "m", "o"))
 NAMESPACES = (GATE, NET, MTA1, MTA2)
@@ -241,25 +241,7 @@ def refused(gate, f, sink, label):
 def older_flow(gate, f, sink, label):
     """A connection that was there before the rules."""
     gate.rules("remove")
-    asked, told = os.pipe()
-    heard, tell = os.pipe()
-    read, write = os.pipe()
-
-    def applied():
-        os.write(told, b"1")
-        os.read(heard, 1)
-
-    if os.fork() == 0:
-        os.write(write, inside(MTA1, 0, conversation(f.sink, applied, b"NOOP\r\n", b"secret\r\n")).encode())
-        os._exit(0)
-    os.close(told)
-    os.read(asked, 1)
-    gate.rules("apply")
-    os.write(tell, b"1")
-    got = os.read(read, 100).decode()
-    os.wait()
-    for fd in (asked, heard, tell, read, write):
-        os.close(fd)
+    got = flow_across(MTA1, 0, f.sink, lambda: gate.rules("apply"), b"NOOP\r\n", b"secret\r\n")
     check(label + ": a flow older than apply is cut (rule 12)", got in ("ConnectionResetError", "BrokenPipeError", "eof"), got)
     check(label + ": and leaks nothing", "secret" not in sink.text(), sink.text())
 

@@ -262,3 +262,30 @@ def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", cl
         except OSError as error:
             return type(error).__name__
     return run
+
+
+def flow_across(where, user, address, step, first=b"one\r\n", second=b"two\r\n", pause=0, source=None):
+    """A connection that is there before `step`, which is taken between `first` and `second`; `pause`: seconds behind it. What
+    conversation() gives."""
+    asked, told = os.pipe()
+    heard, tell = os.pipe()
+    read, write = os.pipe()
+
+    def taken():
+        os.write(told, b"1")
+        os.read(heard, 1)
+        time.sleep(pause)
+
+    child = os.fork()
+    if child == 0:
+        os.write(write, inside(where, user, conversation(address, taken, first, second, source=source)).encode())
+        os._exit(0)
+    os.close(told)
+    os.read(asked, 1)
+    step()
+    os.write(tell, b"1")
+    got = os.read(read, 100).decode()
+    os.waitpid(child, 0)
+    for fd in (asked, heard, tell, read, write):
+        os.close(fd)
+    return got
