@@ -26,6 +26,7 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lib import debian, sandbox  # noqa: E402
+from lib.steps import expect, read, sh  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/clean"
 ROOT = FOLDER + "/root"
@@ -38,29 +39,12 @@ OTHERS = re.compile(r"/(var/(cache|log|lib/(dpkg|apt))/.*|etc/(passwd|group|shad
 PATHS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
-def sh(*command, must=True, seconds=300, env=None):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, env=env)
-    if must and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done
-
-
 def inside(*command, **how):
     return sh("chroot", ROOT, *command, env={**os.environ, **PATHS}, **how)
 
 
 def apt(*words):
     return inside("apt-get", "-q", "-y", "--no-install-recommends", *words).stdout
-
-
-def expect(good, what):
-    if not good:
-        raise AssertionError(what)
-
-
-def read(name):
-    with open(name, encoding="utf-8") as file:
-        return file.read()
 
 
 def field(name):

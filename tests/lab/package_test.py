@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +29,7 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lib import sandbox, systemd, unit_mail  # noqa: E402
+from lib.steps import expect, read, sh  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/package"
 ROOT = FOLDER + "/root"      # the copy of the file system
@@ -38,25 +38,8 @@ CONTROL = FOLDER + "/control"
 MAX_EXPOSURE = {"danegate": 1.8, "danegate-rules": 3.2}  # `systemd-analyze security`, 0 (best) to 10
 
 
-def sh(*command, text=None, must=True, env=None):
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False, env=env)
-    if must and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {done.stdout}{done.stderr}")
-    return done
-
-
 def inside(*command, **how):
     return sh("chroot", ROOT, *command, **how)
-
-
-def expect(good, what):
-    if not good:
-        raise AssertionError(what)
-
-
-def read(name):
-    with open(name, encoding="utf-8") as file:
-        return file.read()
 
 
 def package():

@@ -12,6 +12,7 @@ import threading
 from . import node, pki, sandbox, zones
 from .evil import Evil, leaks
 from .smtp import Smtp
+from .steps import expect
 
 MX = ("203.0.113.16", "2001:db8:3::16")
 SOURCES = ("203.0.113.1", "2001:db8:3::1")  # the room's, on the mail servers' network (node.LANS)
@@ -31,11 +32,6 @@ level = "{level}"
 [metrics]
 listen = "127.0.0.1:9125"
 """
-
-
-def expect(good, what):
-    if not good:
-        raise AssertionError(what)
 
 
 class Stage:
