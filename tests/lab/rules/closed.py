@@ -4,7 +4,7 @@ import socket
 import time
 
 from .host import BOX, HOST, HUB4, NET4, NET6
-from .kernel import MTA, OWN, Server, check, conversation, dial, family, flow_across, inside, sh
+from .kernel import MTA, OWN, Server, check, conversation, dial, family, flow_across, inside, make_namespace, sh
 
 
 def slammed(address, source):
@@ -52,7 +52,7 @@ def run_older_inbound(lab):
 def run_bridges(lab):
     """Rule 13: which bridges, and what stays inside one."""
     neighbour = BOX + "2"
-    sh("ip netns add " + neighbour)
+    make_namespace(neighbour)
     try:
         sh("ip link add box1 type veth peer name eth0 netns " + neighbour, HOST)
         sh("ip link set box1 master br-test up", HOST)

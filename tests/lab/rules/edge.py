@@ -10,7 +10,7 @@
 import shutil
 
 from . import gateway
-from .kernel import Server, check, dial, inside, mail, sh
+from .kernel import Server, check, dial, inside, mail, make_namespace, sh
 
 ROUTER, NET, MTA, BOX = gateway.NET, gateway.MTA1, gateway.MTA2, gateway.GATE
 WAN = {"v4": ("203.0.113.1", "203.0.113.2"), "v6": ("2001:db8:1::1", "2001:db8:1::2")}
@@ -24,8 +24,7 @@ def ends(net, index):
 
 def build():
     for ns in (ROUTER, NET, MTA, BOX):
-        sh("ip netns add " + ns)
-        sh("ip link set lo up", ns)
+        make_namespace(ns)
     for device, net, other in (("wan0", WAN, NET), ("lan0", LAN, MTA), ("transit0", TRANSIT, BOX)):
         gateway.link(ROUTER, device, ends(net, 0), other, ends(net, 1))
         sh("ip route add default via " + net["v4"][0], other)

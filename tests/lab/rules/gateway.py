@@ -16,7 +16,7 @@ import tempfile
 import time
 
 from .errors import without
-from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, dial, flow_across, inside, mail, sh
+from .kernel import DANEGATE, MALLORY, MTA, TAG, Server, check, dial, flow_across, inside, mail, make_namespace, sh
 
 GATE, NET, MTA1, MTA2 = ("dg" + TAG + name for name in ("g", "n", "m", "o"))
 NAMESPACES = (GATE, NET, MTA1, MTA2)
@@ -47,8 +47,7 @@ def link(left, left_device, left_addresses, right, right_addresses):
 
 def build():
     for ns in NAMESPACES:
-        sh("ip netns add " + ns)
-        sh("ip link set lo up", ns)
+        make_namespace(ns)
     for f in (V4, V6):
         sh("ip addr add %s dev lo" % f.hub, NET)
     link(GATE, "wan0", (V4.gate, V6.gate), NET, (V4.sink, V6.sink))

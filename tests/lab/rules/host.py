@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from .kernel import DANEGATE, OWN, PROBE, TAG, Server, check, sh
+from .kernel import DANEGATE, OWN, PROBE, TAG, Server, check, make_namespace, sh
 
 HOST4, NET4, HUB4 = "203.0.113.1", "203.0.113.2", "198.51.100.7"
 HOST6, NET6, HUB6 = "2001:db8:1::1", "2001:db8:1::2", "2001:db8:7::7"
@@ -76,8 +76,7 @@ class Lab:
 
 def build():
     for ns in (HOST, NET, BOX):
-        sh("ip netns add " + ns)
-        sh("ip link set lo up", ns)
+        make_namespace(ns)
     sh("ip link add dgh%s type veth peer name dgi%s" % (TAG[-6:], TAG[-6:]))
     sh("ip link set dgh%s netns %s name up0" % (TAG[-6:], HOST))
     sh("ip link set dgi%s netns %s name eth0" % (TAG[-6:], NET))

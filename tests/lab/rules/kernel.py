@@ -240,6 +240,14 @@ class Server:
         os.unlink(self.log.name)
 
 
+def make_namespace(name):
+    """Its devices' link-local addresses are good at once: while one is under duplicate address detection, nobody who is not known
+    is asked for, and a connection may wait for a second or two."""
+    sh("ip netns add " + name)
+    sh("sysctl -qw net.ipv6.conf.default.accept_dad=0", name)
+    sh("ip link set lo up", name)
+
+
 def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", close=False, source=None):
     """Dials, says `first`, waits until told, then says `second`: "eof", "open" or the error."""
     def run():
