@@ -262,14 +262,16 @@ void World::from_peer_side(PeerSide& peer, std::string_view octets) {
 
 void World::peer_hears(PeerSide& peer, std::string_view line) {
   peer.in_auth = peer.in_auth || line.starts_with("AUTH ");
-  const bool envelope = line.starts_with("MAIL ") || line.starts_with("RCPT ") || line == "DATA";
+  static constexpr std::string_view bare[] = {"EHLO", "HELO", "STARTTLS", "RSET", "NOOP", "QUIT"};
+  const bool says_nothing = std::any_of(std::begin(bare), std::end(bare),
+                                        [&](std::string_view verb) { return line.substr(0, line.find(' ')) == verb; });
   peer.asked_data = line == "DATA";
   if (peer.in_auth) {
     const bool by_certificate =
         level_ == conf::Level::Verify || level_ == conf::Level::DaneOnly || (level_ == conf::Level::Dane && signed_);
     require(peer.tls && genuine_ && by_certificate, "AUTH goes to nobody but a verified relay");
   }
-  require(peer.tls || !(envelope || peer.in_auth) || !tls_only(), "nothing of an envelope in plaintext");
+  require(peer.tls || says_nothing || !tls_only(), "nothing of an envelope in plaintext");
 }
 
 bool World::tls_only() const {

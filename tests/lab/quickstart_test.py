@@ -13,7 +13,6 @@ import re
 import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +22,8 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lib import sandbox  # noqa: E402
+from lib import sandbox, steps  # noqa: E402
+from lib.steps import expect  # noqa: E402
 
 QUICKSTART = TOP + "/conf/quickstart"
 DANEGATE = TOP + "/build/danegate"
@@ -35,16 +35,8 @@ FOREIGN = "*nat\n:mine - [0:0]\n-A OUTPUT -p tcp --dport 26 -j mine\nCOMMIT\n*fi
           "-A OUTPUT -p tcp --dport 26 -j mine\n-A INPUT -p tcp --dport 26 -j REJECT\nCOMMIT\n"
 
 
-def sh(command, text=None, must=True):
-    done = subprocess.run(command.split(), input=text, capture_output=True, text=True, timeout=60, check=False)
-    if must and done.returncode != 0:
-        raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
-    return done
-
-
-def expect(good, what):
-    if not good:
-        raise AssertionError(what)
+def sh(command, **how):
+    return steps.sh(*command.split(), **how)
 
 
 def saved():
@@ -223,7 +215,7 @@ def from_nothing_to_rules_in_force_and_back_by_ctrl_c():
 
 def tables_that_were_empty_have_no_rules_afterwards():
     for program in ("iptables", "ip6tables"):
-        sh(f"{program}-restore", "*nat\nCOMMIT\n*filter\nCOMMIT\n")
+        sh(f"{program}-restore", text="*nat\nCOMMIT\n*filter\nCOMMIT\n")
     expect(not [line for line in saved() if line.startswith("-A")], "the stage is not empty")
     try:
         it = start().says(IN_FORCE)
@@ -372,7 +364,7 @@ CASES = (from_nothing_to_rules_in_force_and_back_by_ctrl_c, tables_that_were_emp
 
 def foreign_rules():
     for program in ("iptables", "ip6tables"):
-        sh(f"{program}-restore", FOREIGN)
+        sh(f"{program}-restore", text=FOREIGN)
 
 
 def furnish():
