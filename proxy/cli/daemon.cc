@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "proxy/cli/commands.h"
+#include "proxy/cli/descriptors.h"
 #include "proxy/cli/dns_settings.h"
 #include "proxy/cli/events.h"
 #include "proxy/cli/reload.h"
@@ -131,7 +131,7 @@ Daemon::Result Daemon::prepare() {
     return std::unexpected(anchor.error());
   }
   if (auto chosen = choose_user(); !chosen) return chosen;
-  raise_descriptor_limit();
+  if (const auto too_few = raise_descriptor_limit(*config_)) log_.warning(*too_few);
   // Also for who is not root: a service manager's capabilities are not for the resolver.
   const dns::DropPrivileges drop = [this]() -> Result {
     if (auto dropped = user_ ? ops::drop_to_user(*user_) : ops::harden_process(); !dropped) return dropped;
@@ -188,24 +188,6 @@ Daemon::Result Daemon::read_authorities() {
     log_.warning(anchors.error() + "; until then mail at level verify defers");
   }
   return {};
-}
-
-/// A session needs a socket on each side, a pooled channel one.
-void Daemon::raise_descriptor_limit() {
-  const auto wanted = static_cast<rlim_t>(config_->limits.max_sessions * 2 + config_->pool.max_idle + 256);
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-  // Beyond the hard limit only with privilege, and with none in a container: then up to it.
-  const rlimit beyond{wanted, std::max(wanted, limit.rlim_max)};
-  if (setrlimit(RLIMIT_NOFILE, &beyond) == 0) return;
-  const rlimit raised{std::min(wanted, limit.rlim_max), limit.rlim_max};
-  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-  if (limit.rlim_cur < wanted) {
-    log_.warning(
-        fmt::format("{} open files are allowed, {} sessions need {}: raise the limit (LimitNOFILE=) or lower "
-                    "limits.max_sessions",
-                    limit.rlim_cur, config_->limits.max_sessions, wanted));
-  }
 }
 
 Daemon::Result Daemon::open_control() {
@@ -450,7 +432,7 @@ void Daemon::reload(const std::string& path) {
   }
   config_ = std::make_shared<const conf::Config>(std::move(loaded->config));
   log_.configure(log_format(config_->log.format), log_level(config_->log.level));
-  raise_descriptor_limit();
+  if (const auto too_few = raise_descriptor_limit(*config_)) log_.warning(*too_few);
   renew_workers();
   log_.event(ops::LogLevel::Info, "reload", {{"state", std::string("done: sessions from now on use it")}});
 }

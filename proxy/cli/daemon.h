@@ -59,7 +59,6 @@ class Daemon {
   Result open_listeners();
   Result open_watch();
   Result start_workers();
-  void raise_descriptor_limit();
   Result start_thread(std::size_t index);
   void work(Thread& self, std::size_t index, dns::Fd control);
   std::expected<std::unique_ptr<session::Worker>, std::string> make_worker(std::size_t index, dns::Fd control);
