@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "server.h"
 
 namespace danegate::tls::test {
@@ -107,15 +109,18 @@ TEST(Handshake, NoServerNameNoSni) {
   EXPECT_TRUE(server.established());
 }
 
-TEST(Handshake, AnEverySplitOfTheFirstFlightGivesTheSame) {  // style.md rule 8
+// style.md rule 8. Each handshake has a flight of its own: its signature, so its length, differs by a few octets.
+TEST(Handshake, AnEverySplitOfTheFirstFlightGivesTheSame) {
   const ServerOptions options{.identity = self_signed(KeyType::P256)};
+  constexpr std::size_t kStep = 13;
   std::size_t length = 2;
-  for (std::size_t split = 1; split < length; split += 13) {
+  for (std::size_t at = 1; at < length; at += kStep) {
     OpensslServer server(options);
     Client client;
     ASSERT_TRUE(client.channel.handshake());
     const std::string flight = server.exchange(take(client.out.get()));
     length = flight.size();
+    const std::size_t split = std::min(at, length - 1);
     put(client.in.get(), flight.substr(0, split));
     const auto first = client.channel.handshake();
     ASSERT_TRUE(first) << split << first.error().why;
@@ -124,6 +129,7 @@ TEST(Handshake, AnEverySplitOfTheFirstFlightGivesTheSame) {  // style.md rule 8
     ASSERT_EQ(client.channel.handshake().value(), ClientChannel::Handshake::Done) << split;
     ASSERT_EQ(client.channel.chain(), options.identity.chain);
   }
+  EXPECT_GT(length, 20 * kStep);  // many splits, not one
 }
 
 TEST(Handshake, MinTls13RefusesAnOlderServer) {
