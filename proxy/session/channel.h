@@ -55,9 +55,11 @@ class Channel {
 
   PeerLink& link() { return *link_; }
 
-  /// `line` without its line end. It goes out together with the next that is issued.
+  /// `line` without its line end. It goes out with send_waiting().
   void queue(PeerCommand command, std::string line);
-  /// Sends it as soon as may be.
+  /// What was queued goes out, as far as the peer may be asked now.
+  void send_waiting();
+  /// Both at once.
   void issue(PeerCommand command, std::string line);
   /// A reply is due that no command asked for: the greeting, or the one behind the end of data.
   void expect(PeerCommand command) { outstanding_.push_back(command); }
@@ -87,7 +89,6 @@ class Channel {
   std::optional<PoolKey> key{};  ///< how it was dialled; nothing: it cannot serve another session
 
  private:
-  void send_waiting();
   bool peer_has_begun() const;
   bool legal(PeerCommand command, const smtp::Reply& reply) const;
 

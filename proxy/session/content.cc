@@ -23,7 +23,7 @@ void Session::on_data() {
     if (transaction_->any_transient) return reply(451, "4.5.1", "no recipient could be accepted now");
     return reply(554, "5.5.1", "no valid recipients");
   }
-  channel_->issue(PeerCommand::Data, "DATA");
+  channel_->queue(PeerCommand::Data, "DATA");
   phase_ = AwaitingData{};
   wait(config_->timeouts.command);
 }

@@ -87,7 +87,14 @@ void Session::on_rcpt_reply(const smtp::Reply& rcpt_answer) {
     transaction.any_transient = true;
   }
   reply(answer);
-  become_idle();
+  if (!waiting->behind.empty()) {
+    waiting->recipient.hop = waiting->behind.front();
+    waiting->behind.erase(waiting->behind.begin());
+    return wait(config_->timeouts.command);
+  }
+  if (!waiting->data) return become_idle();
+  phase_ = AwaitingData{};
+  wait(config_->timeouts.command);
 }
 
 void Session::on_data_reply(const smtp::Reply& answer) {
@@ -168,6 +175,9 @@ void Session::lose_channel(Reason reason, std::string why, std::optional<smtp::R
   }
   const bool was_final = in<AwaitingFinal>() != nullptr;
   if (in<Idle>()) return;
+  if (const auto* waiting = in<AwaitingRcpt>()) {
+    for (std::size_t ahead = waiting->behind.size() + (waiting->data ? 1 : 0); ahead > 0; --ahead) reply(*answer);
+  }
   reply(*answer);
   if (was_final) end_transaction(Outcome::Deferred);
   become_idle();

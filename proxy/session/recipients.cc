@@ -68,6 +68,16 @@ void Session::on_rcpt(const smtp::Command& command) {
   decide(std::move(recipient));
 }
 
+std::optional<std::size_t> Session::find_hop(const smtp::NextHop& hop,
+                                             const std::optional<dane::DomainName>& domain) const {
+  const auto& hops = transaction_->hops;
+  const auto known = std::find_if(hops.begin(), hops.end(), [&](const NextHopRecord& other) {
+    return other.hop.kind == hop.kind && (domain ? other.domain == domain : other.hop.text == hop.text);
+  });
+  if (known == hops.end()) return std::nullopt;
+  return static_cast<std::size_t>(known - hops.begin());
+}
+
 /// The record of this recipient's next hop, made if it is new; nothing when the RCPT has been answered already.
 std::optional<std::size_t> Session::hop_for(const smtp::Envelope& rcpt) {
   NextHopRecord record;
@@ -80,12 +90,8 @@ std::optional<std::size_t> Session::hop_for(const smtp::Envelope& rcpt) {
     }
     record.domain = std::move(*domain);
   }
+  if (const auto known = find_hop(record.hop, record.domain)) return known;
   auto& hops = transaction_->hops;
-  const auto known = std::find_if(hops.begin(), hops.end(), [&](const NextHopRecord& other) {
-    return other.hop.kind == record.hop.kind &&
-           (record.domain ? other.domain == record.domain : other.hop.text == record.hop.text);
-  });
-  if (known != hops.end()) return static_cast<std::size_t>(known - hops.begin());
   if (hops.size() >= (info_.relay ? kMaxRelayedHops : kMaxHops)) {
     reply(452, "4.5.3", "too many domains in one transaction");
     return std::nullopt;
@@ -289,7 +295,7 @@ std::string Session::mail_command() const {
   return line;
 }
 
-/// MAIL, if the peer does not have it yet, and this RCPT.
+/// MAIL, if the peer does not have it yet, and this RCPT; they go out at the end of the turn (send_ahead()).
 void Session::submit(Recipient recipient) {
   auto& transaction = *transaction_;
   if (transaction.mail_refused) {
@@ -305,7 +311,7 @@ void Session::submit(Recipient recipient) {
     transaction.mail_sent = true;
     ++channel_->deliveries;
   }
-  channel_->issue(PeerCommand::Rcpt, recipient.command);
+  channel_->queue(PeerCommand::Rcpt, recipient.command);
   phase_ = AwaitingRcpt{std::move(recipient)};
   wait(config_->timeouts.command);
 }

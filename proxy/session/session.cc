@@ -46,7 +46,9 @@ Session::~Session() {
 
 /// A peer that was asked for content must see no orderly end where there was no end of data.
 void Session::abort_content() {
-  if (!channel_ || (!in<Content>() && !in<AwaitingData>())) return;
+  const auto* recipients = in<AwaitingRcpt>();
+  const bool asked = in<Content>() || in<AwaitingData>() || (recipients && recipients->data);
+  if (!channel_ || !asked) return;
   channel_->link().abort();
   channel_.reset();
 }
@@ -97,6 +99,7 @@ void Session::pump() {
   do {
     while (may_take() && take_command()) {
     }
+    send_ahead();
     if (!client_ || !in<Content>()) break;
     on_content();  // ends here when the answer was known before the end of data: commands may wait behind it
   } while (may_take());

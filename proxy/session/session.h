@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "proxy/session/channel.h"
 #include "proxy/session/finder.h"
@@ -76,6 +77,8 @@ class Session {
   };
   struct AwaitingRcpt {
     Recipient recipient;
+    std::vector<std::size_t> behind{};  ///< next hops of the recipients that went out behind it, in order
+    bool data = false;                  ///< so did DATA
   };
   struct AwaitingData {};
   struct Content {
@@ -160,6 +163,7 @@ class Session {
   // recipients.cc: from RCPT to a bound channel
   void on_rcpt(const smtp::Command& command);
   std::optional<std::size_t> hop_for(const smtp::Envelope& rcpt);
+  std::optional<std::size_t> find_hop(const smtp::NextHop& hop, const std::optional<dane::DomainName>& domain) const;
   void decide(Recipient recipient);
   PlanRequest plan_request(const NextHopRecord& hop);
   void on_plan(Recipient recipient);
@@ -172,6 +176,10 @@ class Session {
   void submit(Recipient recipient);
   std::string mail_command() const;
   void refuse_hop(NextHopRecord& hop, Refusal refusal, const smtp::Reply& answer);
+
+  // pipelining.cc: what the client has sent ahead
+  void send_ahead();
+  bool queue_ahead(AwaitingRcpt& waiting, const smtp::Command& command);
 
   // content.cc: DATA and what follows
   void on_data();

@@ -59,6 +59,15 @@ std::expected<Command, LineError> CommandReader::take() {
   return parse_command(*line);
 }
 
+std::optional<CommandReader::Ahead> CommandReader::peek(std::string_view input) const {
+  if (skipping_ || !line_.empty() || !input.contains('\n')) return std::nullopt;
+  CommandReader reader(limit_);
+  const std::size_t octets = reader.feed(input).consumed;
+  auto command = reader.take();
+  if (!command) return std::nullopt;
+  return Ahead{*std::move(command), octets};
+}
+
 Command parse_command(std::string_view line) {
   // RFC 5321 section 4.1.1: trailing white space is to be tolerated; it is never significant.
   line = line.substr(0, line.find_last_not_of(kBlanks) + 1);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,6 +41,13 @@ class CommandReader {
   /// The same, as it is and without its line end: not a command, but a line of an AUTH dialogue (RFC 4954 section 4).
   std::expected<std::string, LineError> take_line();
   std::size_t held() const { return line_.size(); }
+
+  struct Ahead {
+    Command command;
+    std::size_t octets = 0;  ///< of its line
+  };
+  /// The command at the beginning of `input`, if feed() would take it whole and sound. Takes nothing.
+  std::optional<Ahead> peek(std::string_view input) const;
 
  private:
   std::size_t limit_;

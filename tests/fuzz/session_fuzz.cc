@@ -21,11 +21,12 @@ void tell_reach() {
   std::fprintf(stderr,
                "reach: %llu transactions, %llu recipients accepted, %llu messages accepted, %llu refused late, %llu "
                "bare refused, "
-               "%llu 452 4.5.3, %llu lost, %llu channels reused\n",
+               "%llu 452 4.5.3, %llu lost, %llu channels reused, %llu DATA ahead\n",
                static_cast<unsigned long long>(reach.transactions), static_cast<unsigned long long>(reach.recipients),
                static_cast<unsigned long long>(reach.accepted), static_cast<unsigned long long>(reach.refused_late),
                static_cast<unsigned long long>(reach.rejected_bare), static_cast<unsigned long long>(reach.split_452),
-               static_cast<unsigned long long>(reach.lost_451), static_cast<unsigned long long>(reach.reused));
+               static_cast<unsigned long long>(reach.lost_451), static_cast<unsigned long long>(reach.reused),
+               static_cast<unsigned long long>(reach.ahead));
 }
 
 }  // namespace

@@ -234,9 +234,18 @@ void Oracle::bind(std::size_t number, PeerReply reply) {
   replies_[number] = std::move(reply);
 }
 
-void Oracle::peer_is_asked_for_content(const PeerState& state) const {
+void Oracle::peer_is_asked_for_content(const PeerState& state, std::size_t command) const {
   require(!accepted_.empty(), "DATA only with an accepted recipient");
   require(state.mail == mail_, "the sender is the client's");
+  if (command == heard_) return check_recipients(state);
+  ++reach.ahead;
+  require(std::mismatch(accepted_.begin(), accepted_.end(), state.recipients.begin(), state.recipients.end()).first ==
+              accepted_.end(),
+          "the recipients so far are those that the client believes accepted");
+}
+
+void Oracle::check_recipients(const PeerState& state) const {
+  require(!accepted_.empty() && state.mail == mail_, "sender and recipients are the client's");
   require(state.recipients == accepted_, "the recipients are those that the client believes accepted");
 }
 
@@ -244,7 +253,7 @@ void Oracle::peer_has_message(const PeerState& state) {
   require(content_ && content_end().has_value(), "a peer sees an end of data only when the client has said it");
   const auto message = smtp::reference::read(stream_.substr(0, *content_end()));
   require(config_.smtp.bare_lf != conf::BareLf::Reject || !message.bare, "a refused message must not be complete");
-  peer_is_asked_for_content(state);
+  check_recipients(state);
   at_peer_ = state.content;
 }
 

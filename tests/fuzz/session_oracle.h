@@ -55,7 +55,8 @@ class Oracle {
   /// Number for a reply that will be said; bind() tells what it answers, when its first octet arrives.
   std::size_t reserve();
   void bind(std::size_t number, PeerReply reply);
-  void peer_is_asked_for_content(const PeerState& state) const;
+  /// `command`: which of the client's DATA is. The replies to the recipients before it may be on their way.
+  void peer_is_asked_for_content(const PeerState& state, std::size_t command) const;
   /// The peer has an end of data. Was the client's message complete, and is this it?
   void peer_has_message(const PeerState& state);
   /// Octets of the client's dialogue to the peer without TLS: may they be?
@@ -66,13 +67,14 @@ class Oracle {
   /// How deep the script got, for the measure of reach.
   struct Reach {
     std::uint64_t recipients = 0, accepted = 0, refused_late = 0, transactions = 0, split_452 = 0, lost_451 = 0,
-                  rejected_bare = 0, reused = 0;
+                  rejected_bare = 0, reused = 0, ahead = 0;
   };
   static Reach reach;
 
  private:
   void reply(int code, const std::string& text);
   void check_envelope(const std::string& line, const std::string& verb, int code, const std::string& text);
+  void check_recipients(const PeerState& state) const;
   void after_data(int code, const std::string& text);
   PeerReply* token(const std::string& text, int code, Asked asked, const char* what);
   void permanent(const std::string& line, const std::string& verb, const std::string& text);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the world's mail servers say, rightly and wrongly.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -123,17 +124,22 @@ void World::peer_hears(PeerSide& peer, const std::string& line) {
     Oracle::reach.reused += std::exchange(peer.session, sessions_) == sessions_ ? 0 : 1;
     command.asked = Asked::Mail;
     command.line = path();
+    peer.recipient.reset();
   } else if (line.starts_with("RCPT TO:<")) {
     check_owner(peer);
     require(may_be_dialled(peer.address, domain_of(line)), "no recipient goes to whom his domain does not name");
     if (peer.tls) oracle_.recipient_over_tls(line, peer.proven);
     command.asked = Asked::Rcpt;
     command.line = path();
+    // It may have gone ahead of the replies before it: then it is the client's next one.
+    if (peer.recipient) command.command = std::max(command.command, *peer.recipient + 1);
+    peer.recipient = command.command;
   } else if (line == "RSET") {
     command.asked = Asked::Rset;
   } else if (line == "DATA") {
     command.asked = Asked::Data;
-    oracle_.peer_is_asked_for_content(peer.state);
+    if (peer.recipient) command.command = std::max(command.command, *peer.recipient + 1);
+    oracle_.peer_is_asked_for_content(peer.state, command.command);
   } else {
     require(line.starts_with("EHLO ") || line.starts_with("HELO ") || line == "STARTTLS" || line == "QUIT",
             "a peer is told nothing else");

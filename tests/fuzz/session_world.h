@@ -69,6 +69,7 @@ struct PeerSide {
   bool pipelining = false;        ///< it has offered that
   bool mid_reply = false;         ///< a continuation line is open
   Command answering;
+  std::optional<std::size_t> recipient;  ///< the client's command that its last RCPT was, in this transaction
   int answer_code = 0;
   PeerState state;
 };

@@ -102,6 +102,20 @@ TEST(CommandReader, PipelinedCommandsComeOneByOne) {  // RFC 2920 section 3.1
   EXPECT_EQ(reader.feed("RSET\r\nDATA\r\n").consumed, 6U);
 }
 
+TEST(CommandReader, PeekTakesNothing) {
+  CommandReader reader(40);
+  const auto ahead = reader.peek("RCPT TO:<a@x>\r\nDATA\r\n");
+  ASSERT_TRUE(ahead);
+  EXPECT_EQ(ahead->command.verb, Verb::Rcpt);
+  EXPECT_EQ(ahead->command.argument, "TO:<a@x>");
+  EXPECT_EQ(ahead->octets, 15U);
+  EXPECT_EQ(reader.held(), 0U);
+  for (const std::string_view none : {"", "DATA", "DATA\r", "RCPT\rX\r\n"}) EXPECT_FALSE(reader.peek(none)) << none;
+  EXPECT_FALSE(reader.peek(std::string(41, 'x') + "\r\n"));
+  reader.feed("DA");  // then what is fed next is the rest of this line
+  EXPECT_FALSE(reader.peek("TA\r\n"));
+}
+
 TEST(CommandReader, LinesOfADialogueAreTakenAsTheyAre) {  // RFC 4954 section 4
   struct Row {
     std::string said;
