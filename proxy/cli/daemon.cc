@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -335,6 +336,7 @@ void Daemon::for_each_worker(const std::function<void(session::Worker&)>& action
 }
 
 void Daemon::announce() {
+  malloc_trim(0);  // what starting up took: the CA file's text, the self-check of the cryptography
   log_.event(ops::LogLevel::Info, "ready",
              {{"listen", fmt::format("{}", fmt::join(listening_, " "))}, {"tls", crypto_}});
   ops::notify_ready("intercepting");
@@ -415,6 +417,7 @@ void Daemon::on_reload() {
   } else {
     log_.event(ops::LogLevel::Info, "reload", {{"state", std::string("nothing to read: started without -c FILE")}});
   }
+  malloc_trim(0);
   ops::notify_ready("intercepting");
 }
 
