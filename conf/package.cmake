@@ -27,7 +27,7 @@ danegate_compressed(${PROJECT_BINARY_DIR}/changelog share/doc/danegate changelog
 # The units name the program by its place, which is known when it is installed. A configuration that is there stays.
 install(CODE "
   set(source \"${PROJECT_SOURCE_DIR}/conf\")
-  foreach(unit danegate.service danegate-rules.service)
+  foreach(unit danegate.service danegate-rules.service danegate-rules-check.service danegate-rules-check.timer)
     file(READ \"\${source}/\${unit}\" text)
     string(REPLACE \"/usr/sbin/danegate\" \"\${CMAKE_INSTALL_PREFIX}/sbin/danegate\" text \"\${text}\")
     set(file \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system/\${unit}\")

@@ -163,7 +163,7 @@ def where_systemd_is_its_units_are_valid():
     network("machine")
     apt("install", "systemd", "/tmp/danegate.deb")
     network("room")
-    units = [f"/lib/systemd/system/{name}.service" for name in ("danegate", "danegate-rules")]
+    units = [f"/lib/systemd/system/{name}.service" for name in ("danegate", "danegate-rules", "danegate-rules-check")]
     done = inside("systemd-analyze", "verify", "--man=no", *units, must=False)
     complaints = [line for line in (done.stdout + done.stderr).splitlines() if "danegate" in line]
     expect(done.returncode == 0 and not complaints, "\n".join(complaints))

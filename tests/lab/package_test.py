@@ -35,7 +35,7 @@ FOLDER = sandbox.ROOM + "/package"
 ROOT = FOLDER + "/root"      # the copy of the file system
 TREE = FOLDER + "/tree"      # the package's files
 CONTROL = FOLDER + "/control"
-MAX_EXPOSURE = {"danegate": 1.8, "danegate-rules": 3.2}  # `systemd-analyze security`, 0 (best) to 10
+MAX_EXPOSURE = {"danegate": 1.8, "danegate-rules": 3.2, "danegate-rules-check": 3.2}  # `systemd-analyze security`, 0 (best) to 10
 
 
 def inside(*command, **how):
@@ -94,7 +94,8 @@ def control_file_says_who_and_what():
 
 def every_file_has_its_place():
     wanted = {"/usr/sbin/danegate", "/usr/lib/systemd/system/danegate.service",
-              "/usr/lib/systemd/system/danegate-rules.service", "/etc/danegate/danegate.toml",
+              "/usr/lib/systemd/system/danegate-rules.service", "/usr/lib/systemd/system/danegate-rules-check.service",
+              "/usr/lib/systemd/system/danegate-rules-check.timer", "/etc/danegate/danegate.toml",
               "/usr/share/man/man8/danegate.8.gz", "/usr/share/man/man5/danegate.toml.5.gz",
               "/usr/share/bash-completion/completions/danegate", "/usr/share/doc/danegate/copyright",
               "/usr/share/doc/danegate/changelog.gz", "/usr/share/doc/danegate/README.md",
@@ -323,9 +324,9 @@ def restart_reload_and_crash_leave_the_rules():
 
 
 @contextlib.contextmanager
-def drop_in(text):
-    """For the unit danegate.service, which is started inside."""
-    folder = ROOT + "/etc/systemd/system/danegate.service.d"
+def drop_in(text, unit="danegate.service"):
+    """For a unit that is started inside."""
+    folder = f"{ROOT}/etc/systemd/system/{unit}.d"
     os.makedirs(folder)
     with open(folder + "/lab.conf", "w", encoding="ascii") as file:
         file.write(text)
@@ -394,7 +395,62 @@ def removal_stops_it():
     expect(not ours(), "left: " + " | ".join(ours()))
 
 
+def comes_back(count, seconds=20):
+    end = time.monotonic() + seconds
+    while len(ours()) != count:
+        expect(time.monotonic() < end, f"{len(ours())} rules, not {count}")
+        time.sleep(0.1)
+
+
+def flush():
+    for command in (("nft", "flush", "ruleset"), ("iptables-legacy", "-t", "nat", "-F"), ("iptables-legacy", "-F")):
+        booted.run(*command)
+
+
+def journal_of_checks():
+    return booted.run("journalctl", "--no-pager", "--output=cat", "_SYSTEMD_UNIT=danegate-rules-check.service", "+",
+                      "UNIT=danegate-rules-check.service").stdout
+
+
+def a_firewall_that_flushes_takes_nothing_away_for_long():
+    firewall = ROOT + "/etc/systemd/system/nftables.service"
+    with open(firewall, "w", encoding="ascii") as file:  # as Debian's, with an empty ruleset
+        file.write("[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft flush ruleset\n"
+                   "ExecReload=/usr/sbin/nft flush ruleset\n")
+    try:
+        with drop_in("[Timer]\nOnCalendar=\nOnCalendar=yearly\n", "danegate-rules-check.timer"):
+            systemctl("start", "nftables")
+            count = start_service()
+            systemctl("reload", "nftables")
+            comes_back(count)
+            systemctl("stop", "danegate")
+            becomes(["inactive", "inactive"])
+            systemctl("reload", "nftables")
+            expect(state() == ["inactive", "inactive"] and not ours(), f"rules that nobody wants: {ours()}")
+    finally:
+        os.unlink(firewall)
+        systemctl("stop", "nftables")
+        systemctl("daemon-reload")
+
+
+def rules_that_were_taken_away_are_put_back():
+    often = "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nAccuracySec=100ms\n"
+    with drop_in(often, "danegate-rules-check.timer"):
+        before = journal_of_checks()
+        count = start_service()
+        time.sleep(2.5)
+        expect(journal_of_checks() == before, f"a check without a finding is in the journal: {journal_of_checks()}")
+        flush()
+        comes_back(count)
+        expect("no rules are in force" in journal_of_checks()[len(before):], f"the journal: {journal_of_checks()}")
+        systemctl("stop", "danegate")
+        becomes(["inactive", "inactive"])
+        time.sleep(2.5)
+        expect(not ours(), "after a stop the check has put them back")
+
+
 BOOTED = (the_service_brings_its_rules_and_takes_them_away, restart_reload_and_crash_leave_the_rules,
+          a_firewall_that_flushes_takes_nothing_away_for_long, rules_that_were_taken_away_are_put_back,
           a_proxy_that_hangs_is_started_anew, a_bad_configuration_fails_closed_and_heals_by_itself,
           a_mark_keeps_one_capability_in_the_proxy_alone,
           an_upgrade_restarts_the_proxy_under_its_rules, removal_stops_it)
