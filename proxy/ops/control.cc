@@ -3,16 +3,16 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/event.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <list>
 #include <string_view>
 #include <utility>
 
+#include "proxy/ops/acceptor.h"
 #include "proxy/ops/control_path.h"
+#include "proxy/ops/handles.h"
 
 namespace danegate::ops {
 
@@ -21,21 +21,16 @@ namespace {
 constexpr std::size_t kMaxClients = 8;
 constexpr std::size_t kMaxRequest = 64;
 constexpr timeval kPatience{5, 0};
-constexpr timeval kRetry{1, 0};
-
-struct FreeEvent {
-  void operator()(event* e) const { event_free(e); }
-};
-struct FreeBufferevent {
-  void operator()(bufferevent* b) const { bufferevent_free(b); }
-};
 
 }  // namespace
 
 class ControlServer::Impl {
  public:
   Impl(event_base* base, std::string path, OwnedFd listener, std::function<std::string()> status)
-      : base_(base), path_(std::move(path)), listener_(std::move(listener)), status_(std::move(status)) {
+      : base_(base),
+        path_(std::move(path)),
+        status_(std::move(status)),
+        acceptor_(std::move(listener), [this](OwnedFd fd) { serve(std::move(fd)); }) {
     if (lstat(path_.c_str(), &identity_) != 0) identity_ = {};
   }
 
@@ -46,33 +41,19 @@ class ControlServer::Impl {
     }
   }
 
-  bool listen() {
-    accept_.reset(event_new(
-        base_, listener_.get(), EV_READ | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Impl*>(self)->accept_one(); }, this));
-    retry_.reset(event_new(
-        base_, -1, 0,
-        [](evutil_socket_t, short, void* self) { event_add(static_cast<Impl*>(self)->accept_.get(), nullptr); }, this));
-    return accept_ != nullptr && retry_ != nullptr && event_add(accept_.get(), nullptr) == 0;
-  }
+  bool listen() { return acceptor_.start(base_); }
 
  private:
   struct Client {
     Impl* server = nullptr;
     std::list<Client>::iterator self;
-    std::unique_ptr<bufferevent, FreeBufferevent> channel;
+    BuffereventHandle channel;
     bool answered = false;
   };
 
-  void accept_one() {
-    OwnedFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (fd.get() < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-      // Out of descriptors or memory: the waiting client would wake the loop at once again.
-      event_del(accept_.get());
-      event_add(retry_.get(), &kRetry);
-    }
+  void serve(OwnedFd fd) {
     // Over the limit the client is dropped and may ask again: the socket is for people, not for load.
-    if (fd.get() < 0 || clients_.size() >= kMaxClients) return;
+    if (clients_.size() >= kMaxClients) return;
     clients_.emplace_front();
     Client& client = clients_.front();
     client.server = this;
@@ -118,11 +99,9 @@ class ControlServer::Impl {
 
   event_base* base_;
   std::string path_;
-  OwnedFd listener_;
   std::function<std::string()> status_;
   struct stat identity_{};
-  std::unique_ptr<event, FreeEvent> accept_;
-  std::unique_ptr<event, FreeEvent> retry_;
+  Acceptor acceptor_;
   std::list<Client> clients_;
 };
 

@@ -15,7 +15,8 @@
 #include <optional>
 #include <utility>
 
-#include "proxy/ops/control_path.h"
+#include "proxy/ops/acceptor.h"
+#include "proxy/ops/handles.h"
 #include "proxy/ops/http_request.h"
 
 namespace danegate::ops {
@@ -23,17 +24,8 @@ namespace danegate::ops {
 namespace {
 
 constexpr int kBacklog = 64;
-constexpr timeval kRetry{1, 0};
 /// A client that has its answer gets this long to read it and hang up.
 constexpr std::chrono::milliseconds kFarewell{2'000};
-
-struct FreeEvent {
-  void operator()(event* e) const { event_free(e); }
-};
-struct FreeBufferevent {
-  void operator()(bufferevent* b) const { bufferevent_free(b); }
-};
-using Event = std::unique_ptr<event, FreeEvent>;
 
 std::string_view phrase(int status) {
   switch (status) {
@@ -112,25 +104,17 @@ class HttpServer::Impl {
  public:
   Impl(event_base* base, OwnedFd listener, std::vector<std::string> names, Handler handler, Limits limits)
       : base_(base),
-        listener_(std::move(listener)),
         names_(std::move(names)),
         handler_(std::move(handler)),
-        limits_(limits) {
+        limits_(limits),
+        acceptor_(std::move(listener), [this](OwnedFd fd) { admit(std::move(fd)); }) {
     names_.emplace_back("localhost");
   }
 
-  bool listen() {
-    accept_.reset(event_new(
-        base_, listener_.get(), EV_READ | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Impl*>(self)->accept_one(); }, this));
-    retry_.reset(event_new(
-        base_, -1, 0,
-        [](evutil_socket_t, short, void* self) { event_add(static_cast<Impl*>(self)->accept_.get(), nullptr); }, this));
-    return accept_ != nullptr && retry_ != nullptr && event_add(accept_.get(), nullptr) == 0;
-  }
+  bool listen() { return acceptor_.start(base_); }
 
   std::uint16_t port() const {
-    const auto address = local_address(listener_.get());
+    const auto address = local_address(acceptor_.fd());
     return address ? address->port : 0;
   }
   std::size_t clients() const { return clients_.size(); }
@@ -139,22 +123,14 @@ class HttpServer::Impl {
   struct Client {
     Impl* server = nullptr;
     std::list<Client>::iterator self;
-    std::unique_ptr<bufferevent, FreeBufferevent> channel;
-    Event deadline;
+    BuffereventHandle channel;
+    EventHandle deadline;
     bool answered = false;
     bool ended = false;       ///< it sends no more, and may read
     std::size_t dropped = 0;  ///< octets read behind the head
   };
 
-  void accept_one() {
-    OwnedFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (fd.get() < 0) {
-      if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
-      // Out of descriptors or memory: the waiting client would wake the loop at once again.
-      event_del(accept_.get());
-      event_add(retry_.get(), &kRetry);
-      return;
-    }
+  void admit(OwnedFd fd) {
     while (!clients_.empty() && clients_.size() >= limits_.clients) clients_.pop_front();
     clients_.emplace_back();
     if (!serve(clients_.back(), std::prev(clients_.end()), std::move(fd))) clients_.pop_back();
@@ -248,12 +224,10 @@ class HttpServer::Impl {
   }
 
   event_base* base_;
-  OwnedFd listener_;
   std::vector<std::string> names_;
   Handler handler_;
   Limits limits_;
-  Event accept_;
-  Event retry_;
+  Acceptor acceptor_;
   std::list<Client> clients_;  ///< the one that came first in front
 };
 

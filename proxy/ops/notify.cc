@@ -15,6 +15,7 @@
 
 #include "proxy/ops/control_path.h"
 #include "proxy/ops/escape.h"
+#include "proxy/ops/handles.h"
 
 namespace danegate::ops {
 

@@ -14,6 +14,7 @@
 #include <future>
 
 #include "proxy/ops/control_path.h"
+#include "proxy/ops/handles.h"
 
 namespace danegate::ops {
 namespace {

@@ -14,7 +14,7 @@
 #include <functional>
 #include <string>
 
-#include "proxy/ops/control_path.h"
+#include "proxy/ops/handles.h"
 
 namespace danegate::ops {
 namespace {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "proxy/ops/control_path.h"
+#include "proxy/ops/handles.h"
 
 namespace danegate::ops {
 namespace {
