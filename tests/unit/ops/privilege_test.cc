@@ -227,7 +227,7 @@ TEST(Privilege, WhoIsThatUserAlreadyKeepsOnlyTheCapabilitySaid) {
   for (const auto& [keep, wanted] :
        {std::pair{KeepCapability::None, "0000000000000000"}, {KeepCapability::NetRaw, "0000000000002000"}}) {
     for (const bool named : {true, false}) {
-      const Facts facts = in_child([&, keep = keep](Facts& found) {
+      const Facts facts = in_child([&](Facts& found) {
         found["before"] = become_ordinary_with_net_raw() ? "raised" : "not raised";
         const auto dropped = named ? drop_to_user(nobody(), keep) : harden_process(keep);
         found["dropped"] = dropped ? "yes" : dropped.error();
