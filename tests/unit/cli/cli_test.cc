@@ -3,51 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "proxy/cli/commands.h"
+#include "tests/unit/cli/tools.h"
 
 namespace danegate::cli {
 namespace {
 
 using testing::HasSubstr;
-
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
-
-Result run(std::vector<std::string> words) {
-  words.insert(words.begin(), "danegate");
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = danegate::cli::main(static_cast<int>(words.size()), argv.data());
-  std::fflush(stdout);
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
-
-class File {
- public:
-  explicit File(const std::string& text) {
-    std::string name = testing::TempDir() + "danegate-cli-XXXXXX";
-    directory_ = mkdtemp(name.data());
-    std::ofstream(path()) << text;
-  }
-  ~File() { std::filesystem::remove_all(directory_); }
-  std::string path() const { return directory_ + "/c.toml"; }
-  std::string directory() const { return directory_; }
-
- private:
-  std::string directory_;
-};
+using tools::File;
+using tools::run;
 
 TEST(CommandLine, HelpAndVersionAreFine) {
   const auto version = run({"--version"});

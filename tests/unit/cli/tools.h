@@ -58,7 +58,7 @@ class File {
   ~File() { std::filesystem::remove_all(directory_); }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
-  std::string path() const { return directory_ + "/chain.pem"; }
+  std::string path() const { return directory_ + "/file"; }
   std::string directory() const { return directory_; }
 
  private:
