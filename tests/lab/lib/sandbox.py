@@ -77,7 +77,8 @@ def _furnish():
     os.umask(0o022)
 
 
-def _wait_outside(child):
+def _forward_signals(child):
+    """Signals that ask for the end go on to the child, whose end is this process's own."""
     def forward(number, _frame):
         try:
             os.kill(child, number)
@@ -86,29 +87,18 @@ def _wait_outside(child):
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, forward)
-    while True:
-        try:
-            _, status = os.waitpid(child, 0)
-            break
-        except InterruptedError:
-            continue
+
+
+def _wait_outside(child):
+    _forward_signals(child)
+    _, status = os.waitpid(child, 0)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def _reap_as_init(runner):
-    def forward(number, _frame):
-        try:
-            os.kill(runner, number)
-        except ProcessLookupError:
-            pass
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, forward)
+    _forward_signals(runner)
     while True:
-        try:
-            pid, status = os.wait()
-        except InterruptedError:
-            continue
+        pid, status = os.wait()
         if pid == runner:
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)
