@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 from . import packages
+from .growing import GrowingFile
 from .node import wait_for, wait_for_port, write
 
 COMMON = {
@@ -109,7 +110,7 @@ class Postfix:
         self.node = node
         self.log = f"{node.var}/log/postfix.log"
         self._seen = {}
-        self._offset = 0
+        self._lines = GrowingFile(self.log)
         self._lock = threading.Lock()
         etc = f"{node.etc}/postfix"
         shutil.copytree(f"{unpacked()}/etc/postfix", etc, dirs_exist_ok=True)
@@ -199,16 +200,8 @@ class Postfix:
             return list(self._seen.get(recipient, []))
 
     def _read_log(self):
-        try:
-            with open(self.log, "rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        data = data[:data.rfind(b"\n") + 1]
-        self._offset += len(data)
-        for line in data.decode("utf-8", "replace").splitlines():
-            found = self.DELIVERY.search(line)
+        for line in self._lines.new_lines():
+            found = self.DELIVERY.search(line.decode("utf-8", "replace"))
             if found:
                 self._seen.setdefault(found["to"], []).append(found.groupdict())
 

@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 from . import zones
+from .growing import GrowingFile
 from .node import wait_for, write
 
 
@@ -41,7 +42,7 @@ class Proxy:
         self.config = f"{node.dir}/danegate.toml"
         self.log = f"{node.dir}/danegate.log"
         self._events = []
-        self._offset = 0
+        self._lines = GrowingFile(self.log)
         self._lock = threading.Lock()
         control = f"{node.dir}/control"
         os.mkdir(control, 0o750)
@@ -157,15 +158,7 @@ class Proxy:
                     and all(event.get(key) == value for key, value in fields.items())]
 
     def _read(self):
-        try:
-            with open(self.log, "rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        data = data[:data.rfind(b"\n") + 1]
-        self._offset += len(data)
-        for line in data.splitlines():
+        for line in self._lines.new_lines():
             try:
                 event = json.loads(line)
             except ValueError:
