@@ -24,6 +24,7 @@
 #include "proxy/session/session.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/wire.h"
 #include "tests/unit/session/waiting.h"
 
 namespace {
@@ -32,22 +33,9 @@ using namespace danegate;
 using namespace danegate::session;
 using fuzz::Choices;
 using fuzz::require;
+using fuzz::Wire;
 
-struct Wire {
-  net::BufferHandle input = net::make_buffer();
-  std::size_t backlog = 0;
-  std::size_t taken_from_input = 0;
-  bool alive = true;
-  bool over = false;
-  LinkEvents* events = nullptr;
-};
-
-struct PeerSide {
-  Wire wire;
-  PeerEvents* events = nullptr;
-  bool connected = false;
-  bool handshaking = false;
-  bool tls = false;
+struct PeerSide : fuzz::PeerEnd {
   std::size_t positive = 0;  ///< replies of class 2 that it gave
   std::size_t go_ahead = 0;
   bool asked_data = false;  ///< DATA was the last that it heard
@@ -155,6 +143,7 @@ class World final : public Environment, public dns::Resolver, public Session::Ho
   HeldLookups lookups_;
   std::list<std::unique_ptr<PeerSide>> peers_;
   Wire client_;
+  LinkEvents* client_events_ = nullptr;
   bool client_gone_ = false;
   bool client_ended_ = false;  ///< says no more, and reads on
   bool finished_ = false;
@@ -165,42 +154,24 @@ class World final : public Environment, public dns::Resolver, public Session::Ho
   std::unique_ptr<Session> session_;
 };
 
-class ClientLink final : public Link {
+class ClientLink final : public fuzz::WireLink<Link> {
  public:
-  ClientLink(Wire& wire, World& world) : wire_(wire), world_(world) {}
-  ~ClientLink() override { wire_.alive = false; }
-  evbuffer* input() override { return wire_.input.get(); }
+  ClientLink(Wire& wire, World& world) : WireLink(wire), world_(world) {}
   void send(std::string_view octets) override {
     wire_.backlog += octets.size();
     world_.from_client_side(octets);
   }
-  std::size_t backlog() const override { return wire_.backlog; }
-  void want_input(bool) override {}
-  void close() override { wire_.over = true; }
-  void abort() override { wire_.over = true; }
 
  private:
-  Wire& wire_;
   World& world_;
 };
 
-class FakePeer final : public PeerLink {
+class FakePeer final : public fuzz::PeerWireLink {
  public:
-  FakePeer(PeerSide& side, World& world) : side_(side), world_(world) {}
-  ~FakePeer() override { side_.wire.alive = false; }
-  evbuffer* input() override { return side_.wire.input.get(); }
+  FakePeer(PeerSide& side, World& world) : PeerWireLink(side), side_(side), world_(world) {}
   void send(std::string_view octets) override {
     side_.wire.backlog += octets.size();
     world_.from_peer_side(side_, octets);
-  }
-  std::size_t backlog() const override { return side_.wire.backlog; }
-  void want_input(bool) override {}
-  void close() override { side_.wire.over = true; }
-  void abort() override { side_.wire.over = true; }
-  void set_events(PeerEvents& events) override { side_.events = &events; }
-  void start_tls(const std::string&, tls::SuiteList) override {
-    require(net::length(side_.wire.input.get()) == 0, "nothing crosses the TLS boundary");
-    side_.handshaking = true;
   }
 
  private:
@@ -326,7 +297,7 @@ void World::client_says() {
       // to a relay
       "AUTH LOGIN\r\n", "c2VjcmV0\r\n", "AUTH PLAIN c2VjcmV0\r\n", "*\r\n", "VRFY x\r\n",
       "RCPT TO:<r@a.test> NOTIFY=NEVER\r\n"};
-  if (client_.over || !client_.alive || client_ended_ || net::length(client_.input.get()) > 64 * 1024) return;
+  if (!client_.open() || client_ended_ || net::length(client_.input.get()) > 64 * 1024) return;
   const std::uint8_t choice = choices_.octet();
   std::string octets;
   if (choice >= 240) {
@@ -338,7 +309,7 @@ void World::client_says() {
   }
   if (octets.find("RCPT") != std::string::npos) ++recipients_said_;
   net::append(client_.input.get(), octets);
-  client_.events->on_input();
+  client_events_->on_input();
 }
 
 void World::peer_acts() {
@@ -352,7 +323,7 @@ void World::peer_acts() {
       "334 Z28=\r\n", "235 2.7.0 peer\r\n", "250-peer\r\n250-DSN\r\n250 AUTH PLAIN LOGIN\r\n"};
   const std::uint8_t choice = choices_.octet();
   PeerSide& peer = *peers_.back();
-  if (!peer.wire.alive || peer.wire.over) return;
+  if (!peer.wire.open()) return;
   if (!peer.connected) {
     peer.connected = true;
     if (choice % 8 == 7) return peer.events->on_closed("refused");
@@ -408,15 +379,15 @@ void World::act() {
     case 7: return client_says();
     case 8:
       client_.backlog = 0;
-      if (client_.alive && !client_.over) client_.events->on_drained();
+      if (client_.open()) client_events_->on_drained();
       return;
     case 9:
-      if (choice == 9 && client_.alive && !client_.over && !client_gone_) {
+      if (choice == 9 && client_.open() && !client_gone_) {
         client_gone_ = true;
-        client_.events->on_closed("gone");
-      } else if (choice == 41 && client_.alive && !client_.over && !client_gone_ && !client_ended_) {
+        client_events_->on_closed("gone");
+      } else if (choice == 41 && client_.open() && !client_gone_ && !client_ended_) {
         client_ended_ = true;
-        client_.events->on_input_ended();
+        client_events_->on_input_ended();
       }
       if (choice == 25) session_->drain();
       return;
@@ -433,7 +404,7 @@ void World::play() {
   info.original_destination = {dane::IpAddress::parse("192.0.2.1").value(), 25};
   info.relay = &config_->relays.front();
   session_ = std::make_unique<Session>(*this, config_, info, *this);
-  client_.events = &session_->client_events();
+  client_events_ = &session_->client_events();
   session_->start(std::make_unique<ClientLink>(client_, *this));
   while (choices_.more() && !finished_) {
     act();
@@ -441,8 +412,7 @@ void World::play() {
     check();
   }
   // Everybody stops: the client goes, DNS answers or fails, the clock runs.
-  if (!finished_ && client_.alive && !client_.over && !client_gone_ && !client_ended_)
-    client_.events->on_closed("gone");
+  if (!finished_ && client_.open() && !client_gone_ && !client_ended_) client_events_->on_closed("gone");
   for (int i = 0; i < 100 && !finished_; ++i) {
     answer_dns();
     clock_.run(std::chrono::minutes(15));

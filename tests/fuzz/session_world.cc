@@ -79,48 +79,31 @@ constexpr std::array<std::string_view, 10> kJunk = {"\r\n",
 
 }  // namespace
 
-class World::ClientLink final : public Link {
+class World::ClientLink final : public WireLink<Link> {
  public:
-  ClientLink(Wire& wire, World& world) : wire_(wire), world_(world) {}
-  ~ClientLink() override { wire_.alive = false; }
-  evbuffer* input() override { return wire_.input.get(); }
+  ClientLink(Wire& wire, World& world) : WireLink(wire), world_(world) {}
   void send(std::string_view octets) override {
     wire_.backlog += octets.size();
     trace("client <", octets);
     world_.oracle_.client_heard(octets);
   }
-  std::size_t backlog() const override { return wire_.backlog; }
-  void want_input(bool wanted) override { wire_.wants = wanted; }
-  void close() override { wire_.over = true; }
-  void abort() override { wire_.over = true; }
 
  private:
-  Wire& wire_;
   World& world_;
 };
 
-class World::FakePeer final : public PeerLink {
+class World::FakePeer final : public PeerWireLink {
  public:
-  FakePeer(PeerSide& side, World& world) : side_(side), world_(world) {}
-  ~FakePeer() override { side_.wire.alive = false; }
-  evbuffer* input() override { return side_.wire.input.get(); }
+  FakePeer(PeerSide& side, World& world) : PeerWireLink(side), side_(side), world_(world) {}
   void send(std::string_view octets) override {
     require(!side_.wire.over, "nothing is sent behind the end");
     require(side_.connected && !side_.handshaking, "nothing is sent before there is a connection");
     side_.wire.backlog += octets.size();
     world_.from_session(side_, octets);
   }
-  std::size_t backlog() const override { return side_.wire.backlog; }
-  void want_input(bool wanted) override { side_.wire.wants = wanted; }
   void close() override {
     require(!side_.content, "no orderly end inside of content");
-    side_.wire.over = true;
-  }
-  void abort() override { side_.wire.over = true; }
-  void set_events(PeerEvents& events) override { side_.events = &events; }
-  void start_tls(const std::string&, tls::SuiteList) override {
-    require(net::length(side_.wire.input.get()) == 0, "nothing crosses the TLS boundary");
-    side_.handshaking = true;
+    PeerWireLink::close();
   }
 
  private:

@@ -17,6 +17,7 @@
 #include "proxy/session/session.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/session_oracle.h"
+#include "tests/fuzz/wire.h"
 #include "tests/unit/dane/fake_dns.h"
 #include "tests/unit/session/waiting.h"
 
@@ -29,38 +30,21 @@ const std::string& bad_certificate();
 /// With DANEGATE_TRACE in the environment: what is said, for whoever looks into a script.
 void trace(const char* where, std::string_view octets);
 
-/// One connection as the world outside the session sees it. It outlives the session's link.
-struct Wire {
-  net::BufferHandle input = net::make_buffer();
-  std::string coming;       ///< on its way to the session
-  std::size_t backlog = 0;  ///< of the session, not yet taken by the other side
-  bool stalled = false;     ///< the other side takes nothing
-  bool wants = true;
-  bool alive = true;  ///< the session still has the link
-  bool over = false;  ///< closed by the session
-  bool open() const { return alive && !over; }
-};
-
 /// A mail server's side of one connection. What it says is queued in `replies`, so that every reply is judged by what
 /// was outstanding when its first octet arrived.
-struct PeerSide {
+struct PeerSide : PeerEnd {
   struct Command {
     Asked asked = Asked::Nothing;
     std::size_t command = 0;
     std::string line;
   };
-  Wire wire;
-  session::PeerEvents* events = nullptr;
   std::size_t number = 0;
   std::string address;
   unsigned client = 0;           ///< whose session dialled it
   unsigned session = 0;          ///< that used it last
   std::uint64_t generation = 0;  ///< of that session
-  bool connected = false;
-  bool handshaking = false;
-  bool tls = false;
-  bool proven = false;   ///< its certificate is the one that TLSA names
-  bool content = false;  ///< between 354 and the end of data
+  bool proven = false;           ///< its certificate is the one that TLSA names
+  bool content = false;          ///< between 354 and the end of data
   bool answered_early = false;
   std::string half_line;
   std::deque<Command> outstanding;
