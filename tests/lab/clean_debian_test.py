@@ -19,14 +19,10 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-BUILD = TOP + "/build"
-sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lib import debian, sandbox  # noqa: E402
-from lib.steps import expect, read, sh  # noqa: E402
+from lib.steps import BUILD, TOP, expect, must_be_built, read, sh  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/clean"
 ROOT = FOLDER + "/root"
@@ -289,8 +285,7 @@ def run(what, *arguments):
 
 
 def main():
-    if not os.path.exists(BUILD + "/CPackConfig.cmake"):
-        sys.exit(f"{BUILD}: build it first: cmake --preset release && cmake --build build")
+    must_be_built()
     nameservers = read("/etc/resolv.conf")
     networks["machine"] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     sandbox.enter()

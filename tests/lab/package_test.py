@@ -22,14 +22,10 @@ import threading
 import time
 import types
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-BUILD = TOP + "/build"
-sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lib import sandbox, systemd, unit_mail  # noqa: E402
-from lib.steps import expect, read, sh  # noqa: E402
+from lib.steps import BUILD, TOP, expect, must_be_built, read, sh  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/package"
 ROOT = FOLDER + "/root"      # the copy of the file system
@@ -535,8 +531,7 @@ def main():
     def chosen(cases):
         return [case for case in cases if len(sys.argv) < 2 or any(part in case.__name__ for part in sys.argv[1:])]
 
-    if not os.path.exists(BUILD + "/CPackConfig.cmake"):
-        sys.exit(f"{BUILD}: build it first: cmake --preset release && cmake --build build")
+    must_be_built()
     sandbox.enter()
     furnish()
     total = len(chosen(CASES))

@@ -17,16 +17,13 @@ import sys
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lib import sandbox, steps  # noqa: E402
-from lib.steps import expect  # noqa: E402
+from lib.steps import BUILD, TOP, expect, must_be_built  # noqa: E402
 
 QUICKSTART = TOP + "/conf/quickstart"
-DANEGATE = TOP + "/build/danegate"
+DANEGATE = BUILD + "/danegate"
 IN_FORCE = "outgoing mail goes through danegate now"
 PEERS = ("203.0.113.9", "2001:db8:9::9")
 FOLDER = sandbox.ROOM + "/quickstart"
@@ -413,8 +410,7 @@ def run(case):
 
 
 def main():
-    if not os.access(DANEGATE, os.X_OK):
-        sys.exit(f"{DANEGATE}: not there; build it: cmake --preset release && cmake --build build")
+    must_be_built()
     cases = [case for case in CASES if len(sys.argv) < 2 or any(part in case.__name__ for part in sys.argv[1:])]
     sandbox.enter()
     furnish()
