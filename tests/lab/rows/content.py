@@ -168,13 +168,26 @@ def bdat(case):
     client.close()
 
 
+def refused_as_direct(node, address):
+    client = Smtp(node, address, port=10025)
+    code, lines = client.reply()
+    expect(code == 421, f"{address}: {lines}")
+    client.close()
+
+
 def direct_dial(case):
-    """Nobody was to be reached: 421, no dialling, no loop."""
+    """Nobody was to be reached: 421, no dialling, no loop. Nor where a rule of somebody's brings the listener connections to its
+    own port at another address of this machine: they were redirected, to itself (security.md rule 15)."""
+    node = case.client.node
     for address in ("127.0.0.1", "::1"):
-        client = Smtp(case.client.node, address, port=10025)
-        code, lines = client.reply()
-        expect(code == 421, f"{address}: {lines}")
-        client.close()
+        refused_as_direct(node, address)
+    for tables, address in (("iptables", node.v4), ("ip6tables", node.v6)):
+        rule = ("OUTPUT", "-d", address, "-p", "tcp", "--dport", "10025", "-j", "REDIRECT")
+        node.run(tables, "-t", "nat", "-A", *rule)
+        try:
+            refused_as_direct(node, address)
+        finally:
+            node.run(tables, "-t", "nat", "-D", *rule)
 
 
 def half_closed(case):

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 
+from lib.node import wait_for
 from lib.table import Host, Row, expect
 
 PEER = ("3 1 1",)
@@ -108,6 +109,29 @@ def not_root(case):
     look(probe(case, 0, user="danegate"), result="verified", tlsa="3 1 1")
 
 
+def unprivileged(case):
+    """security.md rule 16: started as root, and before it hears from a peer, no process of it is root or has a capability."""
+    running = case.client.node.popen(case.proxy.program, "probe", "-c", case.proxy.config, case.domain, stdout=subprocess.DEVNULL)
+
+    def states():
+        with open(f"/proc/{running.pid}/task/{running.pid}/children", encoding="ascii") as file:
+            pids = [running.pid, *file.read().split()]
+        found = []
+        for pid in pids:
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                found.append(dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line))
+        return found if len(found) == 2 and all(one["NoNewPrivs"] == "1" for one in found) else None  # its last step
+
+    try:
+        for found in wait_for("the probe and its resolver process are who they will be", states, 20, 0.02):
+            for key in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
+                expect(int(found[key], 16) == 0, f"{found['Name']}: {key} {found[key]}")
+            expect("0" not in found["Uid"].split(), f"{found['Name']}: Uid {found['Uid']}")
+    finally:
+        running.kill()
+        running.wait()
+
+
 def for_people(case):
     """The text form: the same facts, no colours into a pipe, nothing on standard error."""
     done = case.proxy.command("probe", "-c", case.proxy.config, case.domain)
@@ -196,6 +220,7 @@ ROWS = [
     Row("probe-mx-option", [Host("evil", ("3 1 1 mx1",)), Host("mx1", PEER, preference=20)], status=None, run=one_of_two,
         check=no_envelope),
     Row("probe-level", [Host("evil")], status=None, run=levels, check=no_envelope),
+    Row("probe-unprivileged", [Host("evil", PEER, script={"cert": "peer", "delay": {"connect": 5}})], status=None, run=unprivileged),
     Row("probe-not-root", [Host("mx1", PEER)], status=None, run=not_root),
     Row("probe-text", [Host("evil", ("3 1 1 mx1",))], status=None, run=for_people, check=no_envelope),
     *[Row(f"probe-expiring-{profile}", [Host("mx1", PEER, zone="expiring")], zone="expiring", status=None, run=expiring,

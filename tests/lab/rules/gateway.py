@@ -264,6 +264,8 @@ def bookkeeping(gate, before, label):
     check(label + ": apply twice = once", gate.saved() == once)
     said = gate.rules("check")
     check(label + ": check is content", "in force as configured" in said, said)
+    fate = "networks that are not in intercept.sources" if "forward" in gate.scope else "bridges is rejected"
+    check(label + ": check names what happens to whom it forwards (rule 13)", fate in said, said)
     if gate.mode == "tproxy":
         for words, want in (("ip -4 rule del priority 10025", "IPv4: policy routing: the rule for mark 0x20000000 is missing"),
                             ("ip -6 route del local default dev lo table 10025", "IPv6: policy routing: the local route of table 10025 is missing")):
@@ -333,6 +335,18 @@ def as_service(gate, f, label):
     daemon.stop()
 
 
+def direct_without_rules(gate, label):
+    """A transparent listener knows by itself what TPROXY cannot have brought: a loopback address, a port that is not intercepted."""
+    gate.config(listen='["0.0.0.0:10025", "[::]:10025"]')
+    sh("ip -6 route add local fd99:9::/64 dev lo", GATE)
+    daemon = Daemon(gate)
+    for address in ("127.0.0.2", "fd99:9::9"):  # of this machine, and not among its interfaces' addresses
+        got = inside(GATE, MALLORY, dial(address, 10025))
+        check("%s: without rules a direct dial at %s is none either (rule 15)" % (label, address), got.startswith("421 "), got)
+    daemon.stop()
+    gate.config()
+
+
 def row(variant, scope, mode, sinks):
     gate = Gate(variant, mode, scope)
     label = "%s %s %s" % (BACKENDS[variant], scope, mode)
@@ -359,6 +373,8 @@ def row(variant, scope, mode, sinks):
         if mode == "tproxy":
             failures(gate, before, label)
             as_service(gate, V4, label)
+            gate.rules("remove")
+            direct_without_rules(gate, label)
     finally:
         gate.rules("remove", must=None)
         shutil.rmtree(gate.folder)

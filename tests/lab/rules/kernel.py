@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Namespaces, processes and connections of the rules test."""
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 DANEGATE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("DANEGATE", TOP + "/build/danegate"))
 PROBE = os.path.abspath(sys.argv[2] if len(sys.argv) > 2 else os.environ.get(
     "ORIGINAL_DESTINATION_PROBE", os.path.join(os.path.dirname(DANEGATE), "original_destination_probe")))
+SIOCOUTQNSD = 0x894B  # tcp(7)'s SIOCOUTQ without what is only not acknowledged (linux/sockios.h)
 LIBC = ctypes.CDLL(None, use_errno=True)
 OWN, MTA, MALLORY = 1, 12345, 23456  # uid 1 is Debian's user "daemon": nothing needs to be created
 TAG = str(os.getpid())
@@ -248,7 +250,7 @@ def make_namespace(name):
     sh("ip link set lo up", name)
 
 
-def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", close=False, source=None):
+def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", source=None):
     """Dials, says `first`, waits until told, then says `second`: "eof", "open" or the error."""
     def run():
         client = socket.create_connection((address, 25), 5, source)
@@ -257,10 +259,6 @@ def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", cl
         client.sendall(first)
         before_second()
         try:
-            if close:
-                client.sendall(second * 20000)
-                client.close()
-                return "closed"
             client.sendall(second)
             time.sleep(0.3)
             client.sendall(second)
@@ -269,6 +267,17 @@ def conversation(address, before_second, first=b"one\r\n", second=b"two\r\n", cl
             return "open"
         except OSError as error:
             return type(error).__name__
+    return run
+
+
+def closed_early(address):
+    """More than the peer, which waits first, has room for: whether some of it was left for the kernel to say behind close()."""
+    def run():
+        with socket.create_connection((address, 25), 5) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            client.recv(100)
+            client.sendall(b"slow\r\n" + b"bulk" * 50000)
+            return struct.unpack("i", fcntl.ioctl(client, SIOCOUTQNSD, bytes(4)))[0] > 0
     return run
 
 

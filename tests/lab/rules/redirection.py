@@ -23,7 +23,8 @@ def run(lab):
         check("inbound from port 25 to port %d (rule 12)" % port, got == "LOCAL", got)
     for server in local + bridge:
         server.stop()
-    check("dialling the listener is no redirection", (got := inside(HOST, MTA, dial("127.0.0.1", 10025))) == "direct", got)
+    for address in ("127.0.0.1", "::1"):
+        check("dialling the listener is no redirection " + address, (got := inside(HOST, MTA, dial(address, 10025))) == "direct", got)
 
     lab.config("mark = 7")
     lab.rules("apply")

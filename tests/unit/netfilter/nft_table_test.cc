@@ -191,10 +191,14 @@ TEST(NftRuleset, ChainsThatDecideBeforeOurs) {
   constexpr std::string_view kRuleset =
       "table ip danegate {\n\tchain nat-output {\n\t\ttype nat hook output priority -110; policy accept;\n\t}\n}\n"
       "table ip early {\n\tchain take {\n\t\ttype nat hook output priority -200; policy accept;\n\t}\n}\n"
-      "table ip nat {\n\tchain OUTPUT {\n\t\ttype nat hook output priority -100; policy accept;\n\t}\n}\n";
+      "table ip nat {\n\tchain OUTPUT {\n\t\ttype nat hook output priority -100; policy accept;\n\t}\n}\n"
+      "table ip6 same {\n\tchain pre {\n\t\ttype nat hook prerouting priority -110; policy accept;\n\t}\n}\n"
+      "table ip6 next {\n\tchain pre {\n\t\ttype nat hook prerouting priority -109; policy accept;\n\t}\n}\n";
   const auto found = chains_before_ours(kRuleset);
-  ASSERT_THAT(found, SizeIs(1));
-  EXPECT_THAT(found.front(), HasSubstr("table ip early, chain take (priority -200)"));
+  ASSERT_THAT(found, SizeIs(2));
+  EXPECT_THAT(found[0], HasSubstr("table ip early, chain take (priority -200)"));
+  // Of equal ones the one that was made first comes first.
+  EXPECT_THAT(found[1], HasSubstr("table ip6 same, chain pre (priority -110)"));
 }
 
 }  // namespace

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netfilter/rule_set.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
 
 #include "netfilter/rules.h"
 
@@ -80,6 +84,22 @@ TEST(Difference, AForeignRuleBeforeOursMayLetFlowsPast) {
   const auto said = difference(wanted, observe(saved(wanted, "-m conntrack --ctstate ESTABLISHED -j ACCEPT")));
   ASSERT_EQ(said.size(), 3U);
   EXPECT_THAT(said[0], HasSubstr("1 foreign rule stands before ours"));
+}
+
+TEST(Difference, AForeignRuleBeforeOursIsNamedAtEveryHook) {
+  constexpr std::pair<const char*, const char*> kHooks[] = {{"filter", "INPUT"},   {"filter", "FORWARD"},
+                                                            {"filter", "OUTPUT"},  {"mangle", "PREROUTING"},
+                                                            {"nat", "PREROUTING"}, {"nat", "OUTPUT"}};
+  for (const auto& [table, hook] : kHooks) {
+    const std::string begin = fmt::format("*{}\n:danegate-x - [0:0]\n", table);
+    const std::string ours = fmt::format("-A {} -p tcp -j danegate-x\n", hook);
+    const std::string foreign = fmt::format("-A {} -j ACCEPT\n", hook);
+    const RuleSet wanted = observe(begin + ours + "COMMIT\n");
+    EXPECT_THAT(difference(wanted, observe(begin + ours + foreign + "COMMIT\n")), IsEmpty());
+    EXPECT_THAT(difference(wanted, observe(begin + foreign + ours + "COMMIT\n")),
+                ElementsAre(fmt::format("table {}, chain {}: 1 foreign rule stands before ours: -p tcp -j danegate-x",
+                                        table, hook)));
+  }
 }
 
 struct Spelling {
