@@ -92,6 +92,34 @@ Section closed_output(const View& view) {
   return section;
 }
 
+bool covers(std::string_view pattern, std::string_view name) {
+  return pattern.ends_with('+') && name.starts_with(pattern.substr(0, pattern.size() - 1));
+}
+
+/// security.md rule 13. What stays inside a bridge comes here with br_netfilter only; a wildcard stands for that, too,
+/// and must not stand for a bridge to the outside.
+void add_bridges(Section& section, const RuleSpec& spec) {
+  const bool only_way_out = spec.uplink_bridges.size() == 1 && !spec.other_uplinks;
+  for (const std::string& uplink : spec.uplink_bridges) {
+    if (only_way_out) {
+      add(section, {arrives_by(uplink), give_back()},
+          "the only way to the outside: what arrives by it is for servers in here");
+    } else {
+      add(section, {arrives_by(uplink), leaves_by(uplink), give_back()}, "a way to the outside");
+    }
+  }
+  std::string comment = "containers and virtual machines of local bridges: their mail would pass the proxy by";
+  for (const std::string& bridge : spec.bridges) {
+    for (const std::string& uplink : spec.uplink_bridges) {
+      if (covers(bridge, uplink)) {
+        add(section, {arrives_by(bridge), leaves_by(uplink), tcp(), reject()}, std::exchange(comment, {}));
+      }
+    }
+    add(section, {arrives_by(bridge), leaves_by(bridge), give_back()}, std::exchange(comment, {}));
+    add(section, {arrives_by(bridge), tcp(), reject()});
+  }
+}
+
 /// security.md rules 12 and 13.
 Section closed_forward(const View& view) {
   Section section = port_section(view, Hook::FilterForward, "danegate-forward", "fail = \"closed\" for forwarded mail");
@@ -104,11 +132,7 @@ Section closed_forward(const View& view) {
                     "was to be intercepted and was not (older connections too): refused, not leaked");
     return section;
   }
-  std::string comment = "containers and virtual machines of local bridges: their mail would pass the proxy by";
-  for (const std::string& bridge : view.spec.bridges) {
-    add(section, {arrives_by(bridge), leaves_by(bridge), give_back()}, std::exchange(comment, {}));
-    add(section, {arrives_by(bridge), tcp(), reject()});
-  }
+  add_bridges(section, view.spec);
   return section;
 }
 

@@ -50,6 +50,8 @@ struct RuleSpec {
   bool fail_closed = true;
   std::vector<std::string>
       bridges;  ///< interfaces ("br0", "docker+") whose forwarded mail is rejected if fail_closed (rule 13)
+  std::vector<std::string> uplink_bridges;  ///< bridges by which default routes leave
+  bool other_uplinks = false;               ///< default routes leave by other interfaces, too
 
   const ListenSpec& listen(Family family) const { return family == Family::Ipv4 ? v4 : v6; }
 };

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <memory>
 #include <string_view>
 
+#include "proxy/cli/uplink.h"
 #include "proxy/ops/privilege.h"
 
 namespace danegate::cli {
@@ -119,7 +121,17 @@ std::expected<netfilter::RuleSpec, std::string> rule_spec(const conf::Config& co
   for (const conf::Network& network : config.intercept.exclude) spec.exclude.push_back(network.to_string());
   spec.mark = config.intercept.mark;
   spec.fail_closed = config.intercept.fail_closed;
-  spec.bridges = bridge_patterns(existing_bridges());
+  const auto bridges = existing_bridges();
+  spec.bridges = bridge_patterns(bridges);
+  std::ifstream v4_routes("/proc/net/route");
+  std::ifstream v6_routes("/proc/net/ipv6_route");
+  for (const std::string& uplink : uplinks(v4_routes, v6_routes)) {
+    if (std::ranges::find(bridges, uplink) != bridges.end()) {
+      spec.uplink_bridges.push_back(uplink);
+    } else {
+      spec.other_uplinks = true;
+    }
+  }
   spec.backend =
       config.intercept.backend == conf::Backend::Nftables ? netfilter::Backend::Nftables : netfilter::Backend::Iptables;
   spec.output = config.intercept.output;

@@ -3,7 +3,7 @@
 import socket
 import time
 
-from .host import BOX, HOST, HUB4, NET4, NET6
+from .host import BOX, HOST, HOST4, HOST6, HUB4, NET, NET4, NET6
 from .kernel import MTA, OWN, Server, check, closed_early, dial, family, flow_across, inside, make_namespace, sh
 
 
@@ -75,6 +75,36 @@ def run_bridges(lab):
     check("bridges that are there, and those that container managers will make (rule 13)", wanted == [4, 4, 4], (wanted, said))
 
 
+def run_uplink_bridge(lab, bridge):
+    """Rule 13: where the way to the outside is itself a bridge, what comes in by it is no container's."""
+    def move(addresses_from, addresses_to):
+        for address in (HOST4 + "/24", HOST6 + "/64"):
+            sh("ip addr del %s dev %s" % (address, addresses_from), HOST)
+            sh("ip addr add %s dev %s%s" % (address, addresses_to, " nodad" if ":" in address else ""), HOST)
+        for gateway in (NET4, NET6):
+            sh("ip -%d route replace default via %s dev %s" % (6 if ":" in gateway else 4, gateway, addresses_to), HOST)
+
+    sh("ip link add %s type bridge" % bridge, HOST)
+    sh("ip link set up0 master " + bridge, HOST)
+    sh("ip link set %s up" % bridge, HOST)
+    move("up0", bridge)
+    server = Server(BOX, 0, "172.30.0.2", 25, "CONTAINER")
+    try:
+        lab.rules("apply")
+        got = inside(NET, 0, dial("172.30.0.2"))
+        check("mail for a container that comes in by a bridge is left alone (rule 13), " + bridge, got == "CONTAINER", got)
+        check("what leaves by that bridge is refused (rule 13), " + bridge, (got := inside(BOX, 0, dial(NET4))) == "refused", got)
+        sh("ip route add default dev br-test metric 7", HOST)
+        check("check sees that there is another way out (rule 13), " + bridge, "danegate-forward" in lab.rules("check", must=1))
+        sh("ip route del default dev br-test metric 7", HOST)
+    finally:
+        lab.rules("remove")
+        server.stop()
+        sh("ip link set up0 nomaster", HOST)
+        move(bridge, "up0")
+        sh("ip link del " + bridge, HOST)
+
+
 def run_notes(lab):
     """Rule 13: where nothing is forwarded, nobody's mail passes by."""
     lab.rules("apply")
@@ -140,4 +170,6 @@ def run(lab, sinks):
     run_reset_flow(lab)
     run_older_inbound(lab)
     run_bridges(lab)
+    for bridge in ("wan0", "br-out"):  # the second has a name that container managers' may have
+        run_uplink_bridge(lab, bridge)
     run_notes(lab)

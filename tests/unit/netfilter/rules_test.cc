@@ -122,6 +122,35 @@ TEST(WantedRules, BridgesOfThisMachine) {  // security.md rule 13
   EXPECT_THAT(jumps(set, "filter"), testing::Contains("FORWARD -p tcp -m multiport --dports 25 -j danegate-forward"));
 }
 
+/// Of the chain danegate-forward, those that speak of interfaces.
+std::vector<std::string> of_bridges(const RuleSpec& spec) {
+  auto found = rules(wanted_rules(spec, Family::Ipv6), "danegate-forward");
+  std::erase_if(found, [](const std::string& rule) { return !rule.starts_with("-i "); });
+  return found;
+}
+
+TEST(WantedRules, BridgesToTheOutside) {  // security.md rule 13
+  const std::string reject = " -p tcp -j REJECT --reject-with tcp-reset";
+  RuleSpec spec = plain();
+  spec.bridges = {"br-+", "br0"};
+  spec.uplink_bridges = {"br0"};
+  EXPECT_THAT(of_bridges(spec), ElementsAre("-i br0 -j RETURN", "-i br-+ -o br-+ -j RETURN", "-i br-+" + reject,
+                                            "-i br0 -o br0 -j RETURN", "-i br0" + reject));
+  spec.bridges = {"br-+"};
+  spec.uplink_bridges = {"br-wan"};
+  EXPECT_THAT(of_bridges(spec), ElementsAre("-i br-wan -j RETURN", "-i br-+ -o br-wan" + reject,
+                                            "-i br-+ -o br-+ -j RETURN", "-i br-+" + reject));
+  // With another way out, what arrives by this one may leave there.
+  spec.other_uplinks = true;
+  EXPECT_THAT(of_bridges(spec), ElementsAre("-i br-wan -o br-wan -j RETURN", "-i br-+ -o br-wan" + reject,
+                                            "-i br-+ -o br-+ -j RETURN", "-i br-+" + reject));
+  spec.other_uplinks = false;
+  spec.uplink_bridges = {"br-isp", "br-wan"};
+  EXPECT_THAT(of_bridges(spec), ElementsAre("-i br-isp -o br-isp -j RETURN", "-i br-wan -o br-wan -j RETURN",
+                                            "-i br-+ -o br-isp" + reject, "-i br-+ -o br-wan" + reject,
+                                            "-i br-+ -o br-+ -j RETURN", "-i br-+" + reject));
+}
+
 TEST(WantedRules, ListenersOnMoreThanLoopbackAreForRedirectedConnectionsOnly) {  // security.md rule 15
   RuleSpec spec = plain();
   EXPECT_EQ(chain(wanted_rules(spec, Family::Ipv4), "danegate-direct"), nullptr);
