@@ -254,8 +254,11 @@ def resolver_of(pid):
     """Pid of the resolver process: the only grandchild of `danegate run`."""
     for child in children(pid):
         for grandchild in children(child):
-            if "resolver-process" in open("/proc/%d/cmdline" % grandchild).read():
-                return grandchild
+            try:
+                if "resolver-process" in open("/proc/%d/cmdline" % grandchild).read():
+                    return grandchild
+            except OSError:
+                pass  # it has ended since
     return None
 
 

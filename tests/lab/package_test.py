@@ -24,7 +24,7 @@ import types
 
 sys.dont_write_bytecode = True
 
-from lib import sandbox, systemd, unit_mail  # noqa: E402
+from lib import node, sandbox, systemd, unit_mail  # noqa: E402
 from lib.steps import BUILD, TOP, expect, must_be_built, read, sh  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/package"
@@ -237,6 +237,11 @@ def systemctl(*words, status=0):
         raise AssertionError(f"systemctl {' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}{log}")
 
 
+def family():
+    """The pids of daemon, supervisor and resolver process, once they are there: READY=1 does not wait for the last one."""
+    return node.wait_for("three processes", lambda: len(pids := booted.pids("danegate")) == 3 and pids)
+
+
 def main_pid():
     """The daemon's; none while there is none."""
     return next(iter(booted.pids("danegate")), None)
@@ -288,7 +293,7 @@ def the_service_brings_its_rules_and_takes_them_away():
     found = facts(main_pid())
     expect("0" not in found["Uid"].split(), f"Uid {found['Uid']}")
     expect((found["NoNewPrivs"], found["Seccomp"], int(found["CapEff"], 16)) == ("1", "2", 0), f"{found}")
-    expect(len(booted.pids("danegate")) == 3, "daemon, supervisor, resolver process")
+    family()
     control = booted.run("stat", "-c", "%a %U", "/run/danegate", "/run/danegate/control.sock").stdout.splitlines()
     expect(control == ["750 danegate", "660 danegate"], f"{control}")
     expect(booted.run("danegate", "status").returncode == 0, "no status")
@@ -370,7 +375,7 @@ def a_mark_keeps_one_capability_in_the_proxy_alone():
         file.write("[intercept]\nmark = 7\n")
     systemctl("start", "danegate")
     becomes(["active", "active"])
-    capabilities = [int(facts(pid)["CapEff"], 16) for pid in booted.pids("danegate")]
+    capabilities = [int(facts(pid)["CapEff"], 16) for pid in family()]
     expect(capabilities == [1 << 13, 0, 0], f"{capabilities}")
 
 

@@ -120,6 +120,15 @@ class Proxy:
                 pids += [int(child) for child in _read(f"/proc/{pid}/task/{task}/children").split()]
         return pids
 
+    def settled_family(self):
+        """The pids of the daemon, its supervisor and its resolver process, once that one has said how it resolves: `ready` does
+        not wait for it, look-ups do."""
+        def settled():
+            pids = self.family()
+            status = self.command("status", "--json", "-c", self.config)
+            return status.returncode == 0 and json.loads(status.stdout)["resolver"]["ready"] and len(pids) == 3 and pids
+        return wait_for("daemon, supervisor and resolver process", settled, 30)
+
     def descriptors(self):
         """Open descriptors of all its processes together."""
         return sum(len(_listdir(f"/proc/{pid}/fd")) for pid in self.family())

@@ -159,7 +159,7 @@ def resolver_gone(case):
     """Without a resolver nothing can be decided: /healthz says so, and says ok when it is back; restarts are counted."""
     node = case.client.node
     before = web.metrics(node).sum("danegate_dns_resolver_restarts_total")
-    supervisor, resolver = case.proxy.family()[1:3]
+    supervisor, resolver = case.proxy.settled_family()[1:]
     os.kill(resolver, signal.SIGKILL)
     wait_for("the restart is counted",
              lambda: web.metrics(node).sum("danegate_dns_resolver_restarts_total") == before + 1, 10, 0.1)
