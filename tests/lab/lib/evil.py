@@ -6,6 +6,7 @@ import json
 import os
 import re
 
+from .growing import GrowingFile
 from .node import wait_for_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -33,14 +34,7 @@ class Evil:
             os.replace(temporary, f"{self.scripts}/{address}.json")
 
     def _entries(self, addresses):
-        found = []
-        for address in addresses:
-            try:
-                with open(f"{self.records}/{address}.jsonl", encoding="utf-8") as file:
-                    found += [json.loads(line) for line in file if line.endswith("\n")]
-            except FileNotFoundError:
-                continue
-        return found
+        return [json.loads(line) for address in addresses for line in GrowingFile(f"{self.records}/{address}.jsonl").new_lines()]
 
     def unfinished(self, addresses):
         """Connections that have come and not ended."""

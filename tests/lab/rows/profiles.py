@@ -16,10 +16,10 @@ PROFILES = {
     "recursive": Profile({"dns": {"mode": "recursive", "servers": []}}),
     "no-dns": Profile({"dns": {"servers": [zones.BLACK_HOLE], "timeout": "2s"}}),
     "bare-lf-reject": Profile({"smtp": {"bare_lf": "reject"}}),
-    "pool": Profile({"pool": {"max_idle": 64, "idle_timeout": "2s"}}),
-    "pool-brief": Profile({"pool": {"max_idle": 4, "idle_timeout": "500ms", "max_deliveries": 2}}),
-    "pool-workers2": Profile({"listen": {"workers": 2}, "pool": {"max_idle": 4, "idle_timeout": "2s"}}),
-    "pool-reload": Profile({"pool": {"max_idle": 4, "idle_timeout": "2s"}}),  # rows that reload it
+    "pool": Profile({"pool": {"max_idle": 64, "idle_timeout": "5s"}}),
+    "pool-brief": Profile({"pool": {"max_idle": 4, "idle_timeout": "3s", "max_deliveries": 2}}),
+    "pool-workers2": Profile({"listen": {"workers": 2}, "pool": {"max_idle": 4, "idle_timeout": "5s"}}),
+    "pool-reload": Profile({"pool": {"max_idle": 4, "idle_timeout": "5s"}}),  # rows that reload it
     "no-resumption": Profile({"tls": {"resumption": False}}),
     "nftables": Profile({"intercept": {"backend": "nftables"}}),
     "small-limits": Profile({"limits": {"max_sessions": 8, "max_sessions_per_client": 4}}),

@@ -53,7 +53,7 @@ def pooled(case):
     says(deliver(case, label="b"), reused=True)  # another domain of the host: matched anew
     expect(opened(case) == 1, f"{opened(case)} connections")
     expect(status(case)["hits"] >= 2, f"{status(case)}")
-    wait_for("the end of the channel", lambda: len(case.records()) == 1, 10, 0.1)
+    wait_for("the end of the channel", lambda: len(case.records()) == 1, 20, 0.1)
     entry = case.records()[0]
     expect(len(entry["messages"]) == 3 and all(message["tls"] for message in entry["messages"]), f"{entry['messages']}")
     expect(entry["end"] == "quit", f"{entry['end']}")
@@ -139,11 +139,11 @@ def reloaded(case):
 
 
 def brief(case):
-    """max_deliveries 2, idle_timeout 500 ms."""
+    """max_deliveries 2, idle_timeout 3 s."""
     for reused in (False, True, False):
         says(deliver(case), reused=reused)
     expect(opened(case) == 2, f"{opened(case)} connections")
-    wait_for("the idle channel's end", lambda: len(case.records()) == 2, 3, 0.05)
+    wait_for("the idle channel's end", lambda: len(case.records()) == 2, 20, 0.05)
     expect(all(entry["end"] == "quit" for entry in case.records()), f"{[entry['end'] for entry in case.records()]}")
     says(deliver(case), reused=False)
 
