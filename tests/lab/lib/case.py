@@ -42,10 +42,23 @@ class Case:
         groups = [self.row.hosts, self.row.forged or [], *self.row.more.values()]
         return [host for group in groups for host in group]
 
+    # the evil MX on the row's addresses
+
     def records(self):
-        """What the evil MX has recorded on the row's addresses."""
-        addresses = dict.fromkeys(a for host in self.all_hosts() if host.server == "evil" for a in host.addresses)
-        return self.lab.evil.record(addresses)
+        """What it has recorded so far: of connections that have ended."""
+        return self.lab.evil.record(self._evil_addresses())
+
+    def all_records(self):
+        """What it has recorded when none of its connections is left: it may see the end later than the MTA hears its reply."""
+        wait_for("the end of the row's connections to the evil MX", lambda: not self.lab.evil.unfinished(self._evil_addresses()), 20)
+        return self.records()
+
+    def contacts(self):
+        """How many connections have come, ended or not."""
+        return self.lab.evil.opened(self._evil_addresses())
+
+    def _evil_addresses(self):
+        return dict.fromkeys(a for host in self.all_hosts() if host.server == "evil" for a in host.addresses)
 
     # the standard run
 
@@ -104,6 +117,7 @@ class Case:
                 if message["accepted"] and recipient in message["recipients"]]
 
     def expect_not_arrived(self, recipients):
+        self.all_records()
         for recipient in recipients:
             for server in ("mx1", "mx2"):
                 expect(not mailbox.delivered(self.lab.servers[server], recipient), f"{recipient} arrived at {server}")
@@ -125,9 +139,7 @@ class Case:
                f"no {kind} event with {show(fields)}; there is {candidates}")
 
     def expect_no_leak(self):
-        addresses = [a for host in self.all_hosts() if host.server == "evil" for a in host.addresses]
-        wait_for("the end of the row's connections to the evil MX", lambda: not self.lab.evil.unfinished(addresses), 20, 0.1)
-        for entry in self.records():
+        for entry in self.all_records():
             wrong = evil_mx.leaks(entry)
             expect(not wrong, f"outside TLS, {entry['address']} received {wrong}")
 

@@ -10,7 +10,7 @@ FAILED = re.compile("^(refused|failed)$")
 
 
 def never_contacted(case):
-    expect(not case.records(), f"the peer was contacted: {[entry['commands'] for entry in case.records()]}")
+    expect(not case.contacts(), f"the peer was contacted: {[entry['commands'] for entry in case.all_records()]}")
 
 
 def deferred(name, hosts, reason="dns-(bogus|failure|timeout)", **fields):

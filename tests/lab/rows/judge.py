@@ -30,7 +30,7 @@ OTHER = "00112233445566778899aabbccddeeff" * 2
 
 
 def never_contacted(case):
-    expect(not case.records(), f"the peer was contacted: {[entry['commands'] for entry in case.records()]}")
+    expect(not case.contacts(), f"the peer was contacted: {[entry['commands'] for entry in case.all_records()]}")
 
 
 def verified(name, hosts, tlsa="3 1 1", **fields):
@@ -356,7 +356,7 @@ def odd_names(case):
 
 def at_most_five(case):
     """Rule 10: the work that one RCPT can make is bounded."""
-    met = {entry["address"] for entry in case.records()}
+    met = {entry["address"] for entry in case.all_records()}
     expect(1 <= len(met) <= 8, f"{len(met)} addresses were dialled: {sorted(met)}")
     hosts = {event.get("mx") for event in case.proxy.events(domain=case.domain) if event.get("mx")}
     sessions = {event.get("session") for event in case.proxy.events("delivery", domain=case.domain)}
@@ -409,7 +409,7 @@ def same_peer(case):
     case.expect_attempt(attempt, "deferred", CERT)
     case.expect_event({"result": "refused", "reason": "tlsa-mismatch"}, domain=f"second-{case.domain}")
     case.mta.delete(attempt["id"])
-    heard = [message["recipients"] for entry in case.records() for message in entry["messages"]]
+    heard = [message["recipients"] for entry in case.all_records() for message in entry["messages"]]
     expect(len(heard) == 2 and [second] not in heard, f"the peer has messages for {heard}")
 
 

@@ -45,7 +45,7 @@ def probe(case, expected, *options, target=None, user=None):
 
 
 def no_envelope(case):
-    for entry in case.records():
+    for entry in case.all_records():
         expect(not any(re.match("(?i)MAIL|RCPT|DATA|BDAT", command) for command in entry["commands"]), f"sent: {entry['commands']}")
         expect(not entry["messages"], "a message")
 

@@ -17,7 +17,7 @@ def verified(name, hosts, tlsa=None, **fields):
 
 def peer_saw(**wanted):
     def check(case):
-        entry = next(entry for entry in case.records() if entry["messages"])
+        entry = next(entry for entry in case.all_records() if entry["messages"])
         for key, value in wanted.items():
             value = value.format(host0=case.row.hosts[0].name, domain=case.domain)
             expect(re.fullmatch(value, str(entry[key])), f"the peer saw {key}={entry[key]!r}, expected {value}")
