@@ -219,6 +219,10 @@ void Stream::acknowledge() const {
   if (fd_ >= 0 && next_read_ == kSmallestRead) set_option(fd_, IPPROTO_TCP, TCP_QUICKACK, 1);
 }
 
+void Stream::lose_after(std::chrono::milliseconds unacknowledged) const {
+  if (fd_ >= 0) set_option(fd_, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(unacknowledged.count()));
+}
+
 void Stream::finish() {
   finishing_ = true;
   if (fd_ >= 0) set_option(fd_, IPPROTO_TCP, TCP_CORK, 1);  // until shutdown()

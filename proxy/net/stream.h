@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ class Stream {
   /// Acknowledges what was read now. Nagle's algorithm (RFC 1122 section 4.2.3.4) lets the other side hold back what it
   /// writes next until then, and an acknowledgement with nothing of ours to ride on is delayed by 40 ms.
   void acknowledge() const;
+  /// The connection counts as lost when the other side's TCP leaves what we sent unacknowledged for so long (RFC 5482,
+  /// tcp(7) TCP_USER_TIMEOUT); zero: for as long as the kernel retransmits, a quarter of an hour.
+  void lose_after(std::chrono::milliseconds unacknowledged) const;
   /// No more octets from us; the peer sees the end of the stream when the rest of output() has gone, together with the
   /// last of it. Were they apart, a server that hangs up between them would leave the connection's entry in conntrack
   /// in a state (RST and no FIN) in which the next one from the same port, perhaps our client's, is not taken for new,

@@ -57,7 +57,9 @@ void Channel::send_waiting() {
     outstanding_.push_back(command);
     waiting_.pop_front();
   }
-  if (!group.empty()) link_->send(group);
+  if (group.empty()) return;
+  if (doubted_) link_->lose_after(kVanished);
+  link_->send(group);
 }
 
 void Channel::leave() {
@@ -98,6 +100,7 @@ std::expected<std::optional<Channel::Answered>, std::string> Channel::next() {
     net::drain(link_->input(), progress->consumed);
     if (progress->complete) break;
   }
+  if (std::exchange(doubted_, false)) link_->lose_after(std::chrono::milliseconds(0));
   Answered answered{std::nullopt, parser_.take()};
   if (std::exchange(unasked_, false) || outstanding_.empty()) {
     if (answered.reply.code == 421) return answered;

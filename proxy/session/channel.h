@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -65,6 +66,13 @@ class Channel {
   void expect(PeerCommand command) { outstanding_.push_back(command); }
   /// Commands not sent yet are forgotten (lockstep, after a refusal that makes them pointless).
   void forget_waiting() { waiting_.clear(); }
+  /// From now on it is one that served a transaction before. The peer may have closed it since, or have vanished
+  /// without a word (a machine that lost its power, a NAT that forgot it): until its next reply, kVanished without
+  /// TCP's acknowledgement ends the conversation.
+  void keep() { kept_ = doubted_ = true; }
+  bool kept() const { return kept_; }
+  static constexpr std::chrono::seconds kVanished{15};
+
   /// Ends it, with QUIT unless the peer is still to answer something.
   void leave();
   bool busy() const { return !outstanding_.empty() || !waiting_.empty(); }
@@ -84,7 +92,6 @@ class Channel {
   bool dirty = false;  ///< a transaction was begun and not ended: RSET before the next MAIL
   /// The client's AUTH went this way, or may go: it never serves another client or session (security.md rule 17).
   bool carried_auth = false;
-  bool kept = false;             ///< served a transaction before this one: the peer may have closed it meanwhile
   std::size_t deliveries = 0;    ///< transactions begun (MAIL)
   std::optional<PoolKey> key{};  ///< how it was dialled; nothing: it cannot serve another session
 
@@ -93,6 +100,8 @@ class Channel {
   bool legal(PeerCommand command, const smtp::Reply& reply) const;
 
   std::unique_ptr<PeerLink> link_;
+  bool kept_ = false;
+  bool doubted_ = false;  ///< kept, and has not answered since
   bool early_ = false;    ///< a reply was begun before the end of data went out: it can only be a refusal
   bool unasked_ = false;  ///< the next reply was begun before the command that it would answer went out
   smtp::ReplyParser parser_;

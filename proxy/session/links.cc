@@ -160,6 +160,10 @@ void TcpPeerLink::give_session() {
   if (auto session = tls_->session()) keep(std::move(*session));
 }
 
+void TcpPeerLink::lose_after(std::chrono::milliseconds unacknowledged) {
+  if (stream_) stream_->lose_after(unacknowledged);
+}
+
 bool TcpPeerLink::quiet() {
   if (!stream_ || !failure_.empty() || !stream_->quiet()) return false;
   return !plain_ || (net::length(plain_.get()) == 0 && !tls_->pending());

@@ -87,6 +87,7 @@ class TcpPeerLink final : public PeerLink, private net::StreamHandler {
   void abort() override;
   void part(std::string_view farewell) override;
   void set_events(PeerEvents& events) override { events_ = &events; }
+  void lose_after(std::chrono::milliseconds unacknowledged) override;
   bool quiet() override;
   void offer(tls::ResumableSession session) override { offered_ = std::move(session); }
   void keep_session(std::function<void(tls::ResumableSession)> keep) override { keep_session_ = std::move(keep); }

@@ -133,7 +133,7 @@ void Session::on_final_reply(const smtp::Reply& answer) {
 // NOLINTNEXTLINE(performance-unnecessary-value-param)
 void Session::lose_channel(Reason reason, std::string why, std::optional<smtp::Reply> answer) {
   if (!channel_) return;
-  const bool was_kept = channel_->kept;
+  const bool was_kept = channel_->kept();
   channel_->link().abort();
   forget_channel();
   if (info_.relay) {
@@ -222,7 +222,7 @@ void Session::end_transaction(Outcome outcome, std::optional<int> peer_code) {
   }
   transaction_.reset();
   // From here on the peer may close it at any time, however the transaction ended.
-  if (channel_) channel_->kept = true;
+  if (channel_) channel_->keep();
 }
 
 void Session::report(NextHopRecord& hop, Outcome outcome) {

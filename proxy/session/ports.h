@@ -81,6 +81,8 @@ class PeerLink : public Link {
     send(farewell);
     close();
   }
+  /// The connection is lost when the peer's TCP does not acknowledge for so long what we send; zero: the system's time.
+  virtual void lose_after(std::chrono::milliseconds /*unacknowledged*/) {}
   /// Nothing has come that input() does not show, not even to the socket, nor is this the end of the connection.
   virtual bool quiet() { return net::length(input()) == 0; }
   /// Before start_tls(): the peer may resume this.

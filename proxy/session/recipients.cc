@@ -276,7 +276,7 @@ void Session::bind(Recipient recipient) {
   hop.event.refusal.reset();  // an earlier recipient's
   hop.event.reply.reset();
   describe_channel(hop.event, channel_->identity);
-  hop.event.reused = channel_->kept;
+  hop.event.reused = channel_->kept();
   submit(std::move(recipient));
 }
 

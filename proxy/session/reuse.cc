@@ -74,7 +74,7 @@ bool Securing::reuse() {
     });
     if (!channel) continue;
     channel->identity = std::move(*identity);
-    channel->kept = true;
+    channel->keep();
     alarm_->cancel();
     owner_.on_secured(std::move(channel));
     return true;

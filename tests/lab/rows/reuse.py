@@ -20,7 +20,7 @@ def deliver(case, name="client.example", label=None, local="rcpt"):
     """One message in one client session. Returns its event."""
     domain = case.row.domain_of(label) if label else case.domain
     before = len(case.proxy.events("delivery", domain=domain))
-    client = Smtp(case.client.node, case.row.hosts[0].v4, timeout=20)
+    client = Smtp(case.client.node, case.row.hosts[0].v4)
     client.hello(name)
     for code, lines in client.envelope("sender@client.example", case.address(local, label)):
         expect(code == 250, f"RCPT: {lines}")
@@ -128,6 +128,27 @@ def dead(case):
     expect(opened(case) == 2, f"{opened(case)} connections")
 
 
+def vanished(case):
+    """Neither the peer nor the network says that the connection is no more, as when a NAT has forgotten it: 15 s without TCP's
+    acknowledgement, not timeouts.command, and another one serves."""
+    says(deliver(case), reused=False)
+    node, address = case.lab.evil.node, case.row.hosts[0].v4
+    [connection] = node.run("ss", "-Htn", "state", "established", "src", f"{address}:25").splitlines()
+    port = connection.rsplit(":", 1)[1].strip()
+    rules = [("INPUT", "-p", "tcp", "-d", address, "--sport", port, "-j", "DROP"),
+             ("OUTPUT", "-p", "tcp", "-s", address, "--dport", port, "-j", "DROP")]
+    for rule in rules:
+        node.run("iptables", "-I", *rule)
+    try:
+        event = deliver(case)
+        says(event, reused=False)
+        expect(event["ms"] >= 14000, f"after {event['ms']} ms: the row proves nothing")
+        expect(opened(case) == 2, f"{opened(case)} connections")
+    finally:
+        for rule in rules:
+            node.run("iptables", "-D", *rule)
+
+
 def reloaded(case):
     """HUP empties the pool and forgets TLS sessions, under the same configuration too."""
     says(deliver(case), reused=False, resumed=False)
@@ -185,7 +206,7 @@ def never_resumed(case):
 
 
 def row(name, run, script=None, tlsa=PEER, **fields):
-    host = Host("evil", tlsa, script={"cert": "peer", **(script or {})})
+    host = Host("evil", tlsa, script={"cert": "peer", **(script or {})}, families=fields.pop("families", "46"))
     return Row(name, [host], run=run, status=None, profile=fields.pop("profile", "pool"), **fields)
 
 
@@ -197,6 +218,7 @@ ROWS = [
     row("pool-rule-17-other-client", other_client),
     row("pool-peer-closes", closes, {"idle": 0.5}),
     row("pool-dead-at-mail", dead, {"replies": {"MAIL": ["250 2.1.0 ok", "421 4.4.2 too late"]}}),
+    row("pool-peer-vanished", vanished, {"idle": 10}, families="4"),
     row("pool-reload", reloaded, profile="pool-reload", alone=True),
     row("rule-8-clock-set", clock_set, profile="pool-reload", alone=True),
     row("pool-brief", brief, profile="pool-brief"),

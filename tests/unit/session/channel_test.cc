@@ -22,6 +22,9 @@ class FakeLink final : public PeerLink {
   evbuffer* input() override { return wire_.input.get(); }
   void send(std::string_view octets) override { wire_.writes.emplace_back(octets); }
   void acknowledge() override { ++wire_.acknowledged; }
+  void lose_after(std::chrono::milliseconds unacknowledged) override {
+    wire_.writes.push_back(std::to_string(unacknowledged.count()) + " ms");
+  }
   std::size_t backlog() const override { return 0; }
   void want_input(bool) override {}
   void close() override {}
@@ -54,6 +57,21 @@ class ChannelTest : public testing::Test {
 };
 
 using Writes = std::vector<std::string>;
+
+TEST_F(ChannelTest, AKeptOneHasToBeAcknowledgedSoonUntilItAnswers) {
+  channel_.issue(PeerCommand::Mail, "MAIL FROM:<s@x>");
+  EXPECT_EQ(hear("250 ok\r\n"), "250 MAIL");
+  EXPECT_EQ(wire_.writes, (Writes{"MAIL FROM:<s@x>\r\n"}));
+  channel_.keep();
+  wire_.writes.clear();
+  channel_.issue(PeerCommand::Mail, "MAIL FROM:<t@x>");
+  EXPECT_EQ(hear("250-a part\r\n"), "");
+  EXPECT_EQ(wire_.writes, (Writes{"15000 ms", "MAIL FROM:<t@x>\r\n"}));
+  EXPECT_EQ(hear("250 ok\r\n"), "250 MAIL");
+  channel_.issue(PeerCommand::Rcpt, "RCPT TO:<r@x>");
+  EXPECT_EQ(hear("250 ok\r\n"), "250 RCPT");
+  EXPECT_EQ(wire_.writes, (Writes{"15000 ms", "MAIL FROM:<t@x>\r\n", "0 ms", "RCPT TO:<r@x>\r\n"}));
+}
 
 TEST_F(ChannelTest, WhatIsQueuedGoesInOneWrite) {
   channel_.capabilities.pipelining = true;
