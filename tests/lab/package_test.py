@@ -8,8 +8,6 @@ downloaded and nothing of the machine changes. As root.
 
 usage: package_test.py [CASE...]      cases by a part of their name; last line: N passed, N failed
 """
-import contextlib
-import functools
 import glob
 import gzip
 import hashlib
@@ -18,14 +16,13 @@ import re
 import shutil
 import stat
 import sys
-import threading
 import time
-import types
 
 sys.dont_write_bytecode = True
 
-from lib import node, sandbox, systemd, unit_mail  # noqa: E402
+from lib import sandbox, systemd, unit_life, unit_mail, units  # noqa: E402
 from lib.steps import BUILD, TOP, expect, must_be_built, read, sh  # noqa: E402
+from lib.units import install_with, ours  # noqa: E402
 
 FOLDER = sandbox.ROOM + "/package"
 ROOT = FOLDER + "/root"      # the copy of the file system
@@ -52,24 +49,8 @@ def files():
     return sorted(os.path.join(where, name)[len(TREE):] for where, _, names in os.walk(TREE) for name in names)
 
 
-def ours():
-    """Rules that danegate made, of either family and backend."""
-    text = "".join(sh(tool).stdout for tool in ("iptables-save", "ip6tables-save"))
-    text += sh("nft", "list", "ruleset", must=False).stdout
-    return [line for line in text.splitlines() if "danegate" in line]
-
-
-def install_into(run):
-    """Sets the stage: freshly installed. The text that dpkg printed."""
-    run("dpkg", "--purge", "danegate")
-    run("userdel", "danegate")
-    done = run("dpkg", "--no-triggers", "--install", "/package.deb")
-    expect(done.returncode == 0, done.stdout + done.stderr)
-    return done.stdout
-
-
 def install():
-    return install_into(lambda *command: inside(*command, must=False))
+    return install_with(lambda *command: inside(*command, must=False))
 
 
 # the cases
@@ -215,264 +196,6 @@ def purged_it_leaves_nothing():
     expect(inside("dpkg", "--status", "danegate", must=False).returncode != 0, "dpkg knows it still")
 
 
-# with a systemd that runs the units; `booted` is it
-
-
-def state():
-    return booted.run("systemctl", "is-active", "danegate", "danegate-rules").stdout.split()
-
-
-def becomes(wanted, seconds=15):
-    end = time.monotonic() + seconds
-    while state() != wanted:
-        expect(time.monotonic() < end, f"{state()}, not {wanted}: " +
-               booted.run("systemctl", "status", "--no-pager", "danegate", "danegate-rules").stdout)
-        time.sleep(0.1)
-
-
-def systemctl(*words, status=0):
-    done = booted.run("systemctl", *words)
-    if done.returncode != status:
-        log = booted.run("journalctl", "--no-pager", "--lines=15", "--output=cat").stdout
-        raise AssertionError(f"systemctl {' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}{log}")
-
-
-def family():
-    """The pids of daemon, supervisor and resolver process, once they are there: READY=1 does not wait for the last one."""
-    return node.wait_for("three processes", lambda: len(pids := booted.pids("danegate")) == 3 and pids)
-
-
-def main_pid():
-    """The daemon's; none while there is none."""
-    return next(iter(booted.pids("danegate")), None)
-
-
-def is_started_anew(before):
-    end = time.monotonic() + 30
-    while main_pid() in (None, before):
-        expect(time.monotonic() < end, "it is not started again")
-        time.sleep(0.1)
-    becomes(["active", "active"], 30)
-
-
-def facts(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
-
-
-class Watch(threading.Thread):
-    """Counts danegate's rules over and over; every count seen."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.counts = set()
-        self._end = threading.Event()
-
-    def run(self):
-        while not self._end.is_set():
-            self.counts.add(len(ours()))
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self.join()
-
-
-def start_service():
-    install_into(booted.run)
-    systemctl("start", "danegate")
-    becomes(["active", "active"])
-    return len(ours())
-
-
-def the_service_brings_its_rules_and_takes_them_away():
-    expect(start_service() > 10, "no rules")
-    found = facts(main_pid())
-    expect("0" not in found["Uid"].split(), f"Uid {found['Uid']}")
-    expect((found["NoNewPrivs"], found["Seccomp"], int(found["CapEff"], 16)) == ("1", "2", 0), f"{found}")
-    family()
-    control = booted.run("stat", "-c", "%a %U", "/run/danegate", "/run/danegate/control.sock").stdout.splitlines()
-    expect(control == ["750 danegate", "660 danegate"], f"{control}")
-    expect(booted.run("danegate", "status").returncode == 0, "no status")
-    systemctl("stop", "danegate")
-    becomes(["inactive", "inactive"])
-    expect(not ours(), "left: " + " | ".join(ours()))
-
-
-def has_reloaded(seconds=15):
-    end = time.monotonic() + seconds
-    while " reload state=" not in booted.run("journalctl", "--no-pager", "--output=cat", "--unit=danegate").stdout:
-        expect(time.monotonic() < end, "it has not read its file again")
-        time.sleep(0.1)
-
-
-def restart_reload_and_crash_leave_the_rules():
-    count = start_service()
-    with Watch() as watch:
-        before = main_pid()
-        systemctl("restart", "danegate")
-        expect(main_pid() != before, "not restarted")
-        before = main_pid()
-        systemctl("reload", "danegate", "danegate-rules")
-        expect(main_pid() == before, "a reload restarted it")
-        has_reloaded()
-        os.kill(before, 9)
-        is_started_anew(before)
-    expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
-
-
-@contextlib.contextmanager
-def drop_in(text, unit="danegate.service"):
-    """For a unit that is started inside."""
-    folder = f"{ROOT}/etc/systemd/system/{unit}.d"
-    os.makedirs(folder)
-    with open(folder + "/lab.conf", "w", encoding="ascii") as file:
-        file.write(text)
-    try:
-        systemctl("daemon-reload")
-        yield
-    finally:
-        shutil.rmtree(folder)
-        systemctl("daemon-reload")
-
-
-def a_proxy_that_hangs_is_started_anew():
-    count = start_service()
-    systemctl("stop", "danegate")
-    with drop_in("[Service]\nWatchdogSec=4\nTimeoutAbortSec=1\n"):
-        systemctl("start", "danegate")
-        time.sleep(5)  # healthy for longer than the period
-        before = main_pid()
-        with Watch() as watch:
-            os.kill(before, 19)  # SIGSTOP
-            is_started_anew(before)
-        expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
-
-
-def a_bad_configuration_fails_closed_and_heals_by_itself():
-    count = start_service()
-    name = ROOT + "/etc/danegate/danegate.toml"
-    good = read(name)
-    with Watch() as watch:
-        with open(name, "w", encoding="utf-8") as file:
-            file.write("absurd = 1\n")
-        systemctl("restart", "danegate", status=1)
-        becomes(["activating", "active"])
-        with open(name, "w", encoding="utf-8") as file:
-            file.write(good)
-        becomes(["active", "active"])
-    expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
-
-
-def a_mark_keeps_one_capability_in_the_proxy_alone():
-    install_into(booted.run)
-    with open(ROOT + "/etc/danegate/danegate.toml", "a", encoding="utf-8") as file:
-        file.seek(0)
-        file.truncate()
-        file.write("[intercept]\nmark = 7\n")
-    systemctl("start", "danegate")
-    becomes(["active", "active"])
-    capabilities = [int(facts(pid)["CapEff"], 16) for pid in family()]
-    expect(capabilities == [1 << 13, 0, 0], f"{capabilities}")
-
-
-def an_upgrade_restarts_the_proxy_under_its_rules():
-    count = start_service()
-    before = main_pid()
-    with Watch() as watch:
-        expect(booted.run("dpkg", "--install", "/package.deb").returncode == 0, "dpkg")
-        is_started_anew(before)
-    expect(watch.counts == {count}, f"rules seen: {watch.counts}, not always {count}")
-
-
-def removal_stops_it():
-    start_service()
-    done = booted.run("dpkg", "--remove", "danegate")
-    expect(done.returncode == 0, done.stdout + done.stderr)
-    becomes(["inactive", "inactive"])
-    expect(not ours(), "left: " + " | ".join(ours()))
-
-
-def comes_back(count, seconds=20):
-    end = time.monotonic() + seconds
-    while len(ours()) != count:
-        expect(time.monotonic() < end, f"{len(ours())} rules, not {count}")
-        time.sleep(0.1)
-
-
-def flush():
-    for command in (("nft", "flush", "ruleset"), ("iptables-legacy", "-t", "nat", "-F"), ("iptables-legacy", "-F")):
-        booted.run(*command)
-
-
-def journal_of_checks():
-    return booted.run("journalctl", "--no-pager", "--output=cat", "_SYSTEMD_UNIT=danegate-rules-check.service", "+",
-                      "UNIT=danegate-rules-check.service").stdout
-
-
-def a_firewall_that_flushes_takes_nothing_away_for_long():
-    firewall = ROOT + "/etc/systemd/system/nftables.service"
-    with open(firewall, "w", encoding="ascii") as file:  # as Debian's, with an empty ruleset
-        file.write("[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft flush ruleset\n"
-                   "ExecReload=/usr/sbin/nft flush ruleset\n")
-    try:
-        with drop_in("[Timer]\nOnCalendar=\nOnCalendar=yearly\n", "danegate-rules-check.timer"):
-            systemctl("start", "nftables")
-            count = start_service()
-            systemctl("reload", "nftables")
-            comes_back(count)
-            systemctl("stop", "danegate")
-            becomes(["inactive", "inactive"])
-            systemctl("reload", "nftables")
-            expect(state() == ["inactive", "inactive"] and not ours(), f"rules that nobody wants: {ours()}")
-    finally:
-        os.unlink(firewall)
-        systemctl("stop", "nftables")
-        systemctl("daemon-reload")
-
-
-def rules_that_were_taken_away_are_put_back():
-    often = "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nAccuracySec=100ms\n"
-    with drop_in(often, "danegate-rules-check.timer"):
-        before = journal_of_checks()
-        count = start_service()
-        time.sleep(2.5)
-        expect(journal_of_checks() == before, f"a check without a finding is in the journal: {journal_of_checks()}")
-        flush()
-        comes_back(count)
-        expect("no rules are in force" in journal_of_checks()[len(before):], f"the journal: {journal_of_checks()}")
-        systemctl("stop", "danegate")
-        becomes(["inactive", "inactive"])
-        time.sleep(2.5)
-        expect(not ours(), "after a stop the check has put them back")
-
-
-BOOTED = (the_service_brings_its_rules_and_takes_them_away, restart_reload_and_crash_leave_the_rules,
-          a_firewall_that_flushes_takes_nothing_away_for_long, rules_that_were_taken_away_are_put_back,
-          a_proxy_that_hangs_is_started_anew, a_bad_configuration_fails_closed_and_heals_by_itself,
-          a_mark_keeps_one_capability_in_the_proxy_alone,
-          an_upgrade_restarts_the_proxy_under_its_rules, removal_stops_it)
-booted = None
-
-
-def with_mail(case):
-    """A case of unit_mail.py; the first one that runs makes the stage."""
-    @functools.wraps(case)
-    def run_it():
-        tools.booted = booted
-        if not tools.stage:
-            tools.stage = unit_mail.Stage(tools)
-        case(tools)
-    return run_it
-
-
-tools = types.SimpleNamespace(root=ROOT, stage=None, systemctl=systemctl, becomes=becomes, main_pid=main_pid, facts=facts, ours=ours, sh=sh,
-                              drop_in=drop_in, install=lambda: install_into(booted.run))
-MAIL = tuple(with_mail(case) for case in unit_mail.CASES)
-
 CASES = (control_file_says_who_and_what, every_file_has_its_place, modes_owners_and_sums_are_right,
          the_program_is_hardened_and_stripped, manual_pages_have_no_fault, maintainers_scripts_parse,
          units_are_valid_and_locked_up, installed_it_knows_itself_and_intercepts_nothing_yet,
@@ -496,16 +219,16 @@ def furnish():
     sh("ip", "link", "set", "lo", "up")
 
 
-def run(case):
+def run(case, *booted):
     begun = time.monotonic()
     try:
-        case()
+        case(*booted)
     except (AssertionError, RuntimeError, OSError, ValueError) as error:
         print(f"FAILED {case.__name__}: {error}", flush=True)
         return False
     finally:
-        if booted:
-            booted.run("systemctl", "stop", "danegate", "danegate-rules")
+        for it in booted:
+            it.booted.run("systemctl", "stop", "danegate", "danegate-rules")
         if os.path.exists(ROOT + "/usr/sbin/danegate"):
             inside("danegate", "rules", "remove", must=False)
     print(f"ok     {case.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
@@ -514,22 +237,19 @@ def run(case):
 
 def run_booted(cases):
     """How many passed. Where no systemd can be had, they are left out, and that is said."""
-    global booted  # pylint: disable=global-statement
     why = systemd.reason()
     if not why:
         try:
-            booted = systemd.Systemd(ROOT, FOLDER)
+            it = units.Units(ROOT, systemd.Systemd(ROOT, FOLDER), unit_mail.Stage)
         except RuntimeError as error:
             why = str(error)
     if why:
         print(f"       no systemd of our own ({why}): left out: {' '.join(case.__name__ for case in cases)}")
         return None
     try:
-        return sum(run(case) for case in cases)
+        return sum(run(case, it) for case in cases)
     finally:
-        if tools.stage:
-            tools.stage.stop()
-        booted.stop()
+        it.stop()
 
 
 def main():
@@ -541,7 +261,7 @@ def main():
     furnish()
     total = len(chosen(CASES))
     passed = sum(run(case) for case in chosen(CASES))
-    booted_cases = chosen(BOOTED + MAIL)
+    booted_cases = chosen(unit_life.CASES + unit_mail.CASES)
     if booted_cases:
         result = run_booted(booted_cases)
         if result is not None:

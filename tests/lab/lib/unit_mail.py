@@ -12,7 +12,8 @@ import threading
 from . import node, pki, sandbox, zones
 from .evil import Evil, leaks
 from .smtp import Smtp
-from .steps import expect
+from .steps import expect, sh
+from .units import ours
 
 MX = ("203.0.113.16", "2001:db8:3::16")
 SOURCES = ("203.0.113.1", "2001:db8:3::1")  # the room's, on the mail servers' network (node.LANS)
@@ -147,12 +148,12 @@ def locked_up(it):
     pid = it.main_pid()
     inside = ["nsenter", "--target", str(pid), "--mount", "--ipc", "--root"]
     places = ("/etc", "/etc/danegate", "/usr", "/var/lib", "/var/tmp", "/home", "/root", "/run/danegate")
-    open_to_root = [place for place in places if it.sh(*inside, "test", "-w", place, must=False).returncode == 0]
+    open_to_root = [place for place in places if sh(*inside, "test", "-w", place, must=False).returncode == 0]
     expect(open_to_root == ["/var/tmp", "/run/danegate"], f"can be written: {open_to_root}")
-    devices = it.sh(*inside, "ls", "/dev").stdout.split()
+    devices = sh(*inside, "ls", "/dev").stdout.split()
     expect("null" in devices and not {"mem", "vda", "sda", "kvm", "net"} & set(devices), f"{devices}")
     expect(os.stat(f"/proc/{pid}/root/dev").st_dev != os.stat(it.root + "/dev").st_dev, "no /dev of its own")
-    visible = [name for name in it.sh(*inside, "ls", "/proc").stdout.split() if not name.isdigit() and name not in ("self", "thread-self")]
+    visible = [name for name in sh(*inside, "ls", "/proc").stdout.split() if not name.isdigit() and name not in ("self", "thread-self")]
     expect(not visible, f"in /proc: {visible}")
     for kind in ("mnt", "ipc"):
         expect(os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/{it.booted.init}/ns/{kind}"), f"no {kind} namespace of its own")
@@ -206,7 +207,7 @@ def a_gateway_in_tproxy_mode_with_nftables(it):
     expect(capabilities == [1 << 13, 0, 0], f"{capabilities}")
     it.systemctl("stop", "danegate")
     it.becomes(["inactive", "inactive"])
-    left = it.ours() + [line for option in ("-4", "-6") for line in it.sh("ip", option, "rule").stdout.splitlines() if "10025" in line]
+    left = ours() + [line for option in ("-4", "-6") for line in sh("ip", option, "rule").stdout.splitlines() if "10025" in line]
     expect(not left, f"{left}")
 
 
@@ -268,7 +269,7 @@ def a_stop_drains_and_then_the_rules_go(it):
     try:
         for address in MX:
             node.wait_for(f"{address} is refused", lambda address=address: refused(address))
-        expect(it.ours(), "the rules went before the mail")
+        expect(ours(), "the rules went before the mail")
         client.send(BODY[500:] + b".\r\n")
         expect((end := client.reply())[0] == 250, f"{end}")
     finally:
@@ -276,7 +277,7 @@ def a_stop_drains_and_then_the_rules_go(it):
         stopper.join(60)
     it.becomes(["inactive", "inactive"])
     arrives(it, "drained", SOURCES[1])
-    expect(not it.ours(), "left: " + " | ".join(it.ours()))
+    expect(not ours(), "left: " + " | ".join(ours()))
     for address in MX:
         client, _, line = dialled(address)
         expect("evil" in line, f"{address}: {line}")
