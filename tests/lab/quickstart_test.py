@@ -318,6 +318,27 @@ def a_second_one_leaves_the_first_alone():
     nothing_is_left(before)
 
 
+def without_a_control_socket_it_serves_and_ctrl_c_at_any_time_is_no_failure():
+    """It cannot ask whether the proxy is ready then, and waits a little; Ctrl-C does not wait for that."""
+    before = saved()
+    with open("/run/danegate", "w", encoding="ascii"):  # in the place of the socket's directory
+        pass
+    try:
+        it = start().says(" ready ")
+        time.sleep(0.6)  # it has seen the listening sockets, and asks for five seconds
+        it.press_ctrl_c()
+        output = it.ends(0)
+        expect("the proxy ended" not in output and IN_FORCE not in output, "it went on, or took it for a failure")
+        it = start().says(IN_FORCE)
+        expect("control.socket" in it.output, "no word of the control socket")
+        expect(greeting(PEERS[0]).startswith("220 "), "not served")
+        it.press_ctrl_c()
+        it.ends(0)
+    finally:
+        os.unlink("/run/danegate")
+    nothing_is_left(before)
+
+
 def rules_that_were_in_force_stay():
     sh("useradd --system --user-group danegate", must=False)  # alone, this case is the first to need it
     sh(f"{DANEGATE} rules apply")
@@ -356,7 +377,9 @@ CASES = (from_nothing_to_rules_in_force_and_back_by_ctrl_c, tables_that_were_emp
          mail_in_flight_is_waited_for_and_a_second_ctrl_c_ends_at_once, term_and_a_closed_terminal_end_it_as_well,
          when_the_proxy_dies_the_rules_go, bad_configuration_is_78_and_changes_nothing,
          the_file_that_run_reads_is_the_one_that_the_rules_are_made_from, a_taken_port_is_an_error_and_no_rules,
-         a_second_one_leaves_the_first_alone, rules_that_were_in_force_stay, a_machine_without_ipv6_loopback)
+         a_second_one_leaves_the_first_alone,
+         without_a_control_socket_it_serves_and_ctrl_c_at_any_time_is_no_failure, rules_that_were_in_force_stay,
+         a_machine_without_ipv6_loopback)
 
 
 def foreign_rules():
