@@ -270,18 +270,19 @@ void Session::on_alarm() {
   lose_channel(Reason::PeerTimeout, "no reply in time");
 }
 
+/// A client that hears our farewell may be back at once, at another worker: by then its channel is parked, and the
+/// session counted out.
 void Session::finish(std::optional<smtp::Reply> farewell) {
   if (in<Finished>()) return;
-  if (farewell) reply(*farewell);
   end_transaction(Outcome::Abandoned);
   phase_ = Finished{};
   alarm_->cancel();
   release_channel();
-  if (client_) {
-    client_->close();
-    client_.reset();
-  }
   host_.on_finished(*this);
+  if (!client_) return;
+  if (farewell) reply(*farewell);
+  client_->close();
+  client_.reset();
 }
 
 }  // namespace danegate::session

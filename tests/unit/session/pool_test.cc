@@ -59,6 +59,23 @@ TEST_F(Pool, TheNextSessionUsesTheChannel) {
   EXPECT_EQ(counted.hits, 1U);
 }
 
+/// A client that hears 221 may come again at once, and another worker accept it.
+TEST_F(Pool, TheChannelIsParkedAndTheSessionCountedOutBeforeTheFarewell) {
+  auto scene = pooled();
+  scene->again();
+  scene->exchange("EHLO client.example\r\n" + kMail + rcpt("a@example.org") + "DATA\r\n");
+  EXPECT_EQ(scene->exchange("hello\r\n.\r\n"), kQueued);
+  std::vector<std::string> farewells;
+  scene->client().on_sent = [&](std::string_view octets) {
+    farewells.emplace_back(octets);
+    EXPECT_EQ(scene->pool_share.idle, 1U);
+    EXPECT_TRUE(scene->finished());
+  };
+  EXPECT_EQ(scene->exchange("QUIT\r\n"), kBye);
+  EXPECT_EQ(farewells, std::vector<std::string>{kBye});
+  EXPECT_TRUE(scene->client_closed());
+}
+
 TEST_F(Pool, AnotherDomainOfTheHostIsMatchedAndServed) {
   auto scene = pooled();
   deliver(*scene, "a@example.org");

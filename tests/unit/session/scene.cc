@@ -17,7 +17,10 @@ class ClientLink final : public Link {
   explicit ClientLink(Wire& wire) : wire_(wire) {}
   ~ClientLink() override { wire_.alive = false; }
   evbuffer* input() override { return wire_.input.get(); }
-  void send(std::string_view octets) override { wire_.sent += octets; }
+  void send(std::string_view octets) override {
+    if (wire_.on_sent) wire_.on_sent(octets);
+    wire_.sent += octets;
+  }
   void acknowledge() override { ++wire_.acknowledged; }
   std::size_t backlog() const override { return wire_.sent.size() - wire_.taken; }
   void want_input(bool wanted) override { wire_.wants = wanted; }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct Wire {
   bool closed = false;
   bool aborted = false;
   LinkEvents* events = nullptr;
+  std::function<void(std::string_view)> on_sent = {};  ///< of the client's: told before the octets can be read
 };
 
 /// How a mail server behaves on one connection. Replies are written with "\n" between lines; an empty one is silence,
